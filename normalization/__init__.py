@@ -1,0 +1,1 @@
+"""What a request means: pure values and functions, with no network, clock or randomness (docs/architecture.md)."""

@@ -1,0 +1,114 @@
+"""A plan as a value: the exact payloads, the finishing steps and the receipt, before a byte is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from normalization.vocabulary import Applied, Format, Operation, Picture, Size
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What is done to each picture that comes back.
+
+    `fit`: deliver exactly this size. An overshoot of less than `slack` pixels on each side is cut off at the centre;
+    otherwise the picture is cropped to the ratio and then resized. None = as it comes.
+    `format`: deliver this format. `quality`: 0..100 as the caller means it (100 = best), None = the house default.
+    `force`: encode even when the format already matches, because the caller named a quality that the provider
+    did not apply. `opaque`: the caller asked for an opaque background.
+    """
+
+    format: Format
+    fit: Size | None = None
+    slack: int = 0
+    quality: int | None = None
+    force: bool = False
+    opaque: bool = False
+
+    def steps(self) -> list[dict[str, Any]]:
+        """The steps as the dry run shows them, in order."""
+        steps: list[dict[str, Any]] = []
+        if self.fit is not None:
+            steps.append({"step": "fit", "width": self.fit.width, "height": self.fit.height})
+        if self.opaque:
+            steps.append({"step": "flatten", "background": "white"})
+        steps.append(
+            {
+                "step": "encode",
+                "format": self.format.value,
+                "quality": self.quality,
+                "unless": None if self.force else f"already {self.format.value}",
+            }
+        )
+        return steps
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One submission. `payload` is the exact JSON body, pictures left out.
+
+    `places` are the positions of its pictures in the answer, in order; `seeds` the seed of each, None = unknown.
+    """
+
+    payload: Mapping[str, Any]
+    places: tuple[int, ...]
+    seeds: tuple[int | None, ...]
+    operation: Operation = "generate"
+    pictures: tuple[Picture, ...] = ()
+    mask: Picture | None = None
+
+    @property
+    def images(self) -> int:
+        return len(self.places)
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One line of a cost estimate, in micro-dollars (a millionth of a US dollar)."""
+
+    type: str
+    metric: str
+    quantity: Decimal
+    unit_price: Decimal
+
+    @property
+    def micros(self) -> int:
+        return int((self.quantity * self.unit_price * 1_000_000).to_integral_value())
+
+    def entry(self) -> dict[str, Any]:
+        return {
+            "type": self.type,
+            "metric": self.metric,
+            "quantity": float(self.quantity),
+            "billable_quantity": float(self.quantity),
+            "unit_price": float(self.unit_price),
+            "total_cost": self.micros,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be sent, to whom, and what becomes of each parameter. Equal requests and profiles give equal plans."""
+
+    provider: str
+    """The configured provider's name."""
+    model: str
+    """The provider's own model id."""
+    calls: tuple[Call, ...]
+    finish: Finish
+    applied: tuple[Applied, ...]
+    yields: Size | None = None
+    """Pixels that each picture should come back with; None where the provider does not say."""
+    components: tuple[Component, ...] | None = None
+    """What it should cost; None = the price is unknown, which is never 0."""
+
+    @property
+    def lossless(self) -> bool:
+        return all(entry.note is None for entry in self.applied)
+
+    @property
+    def cost_micros(self) -> int | None:
+        return None if self.components is None else sum(part.micros for part in self.components)

@@ -1,0 +1,198 @@
+"""The sans-IO protocol: an adapter builds a request value and reads a reply value; one driver performs all I/O.
+
+An adapter never waits, retries, decodes pictures, reads the environment or imports an HTTP library. It ends at
+`Reply`; what that means for money and for other routes is decided in the gateway.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+from normalization.errors import ImagegateError
+from normalization.plan import Call
+from normalization.rules import Profile
+
+Purpose = Literal["submit", "upload", "poll"]
+"""What an exchange is for. Only `submit` can buy a picture; the others are safe to repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """One file of a multipart body."""
+
+    name: str
+    filename: str
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """One HTTP request. `path` is relative to the provider's base URL; `headers` come on top of the adapter's own.
+
+    Exactly one of `json`, `form` (fields and files, sent as multipart) or neither.
+    """
+
+    method: Literal["GET", "POST"]
+    path: str
+    json: Mapping[str, Any] | None = None
+    form: tuple[tuple[str, str] | FilePart, ...] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    purpose: Purpose = "submit"
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A picture that is made here, in the codec pool, instead of on a wire. `function` is "module:name" of a pure
+    function that takes `arguments` as keywords and returns the bytes of one picture file."""
+
+    function: str
+    arguments: Mapping[str, Any]
+
+
+class Stage(enum.IntEnum):
+    """How far an exchange got; what can have been bought follows from it (docs/decisions: stage, not exception)."""
+
+    CONNECTING = 0
+    """No byte of the request was written."""
+    HEADERS_SENT = 1
+    """The body was not completely written: the peer cannot hold a whole request."""
+    BODY_SENT = 2
+    """The peer may hold the whole request."""
+    REPLY_BEGUN = 3
+    COMPLETE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class WireReply:
+    """A complete HTTP answer. Header names are lower case."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Fault = Literal[
+    "dns", "refused", "tls", "connect_timeout", "reset", "closed", "read_timeout", "too_large", "encoding", "protocol"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """An exchange that gave no complete answer. `detail` is for the operator's log alone."""
+
+    stage: Stage
+    fault: Fault
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One picture as the provider hands it over: its bytes, or the address to fetch it from once."""
+
+    data: bytes | None = None
+    url: str | None = None
+    """Absolute, or relative to the provider's base URL."""
+    seed: int | None = None
+    """The seed that the provider says it used, where it says so."""
+    revised_prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Not there yet: send `next` after `after` seconds (None: as the polling settings say). `job` is the provider's
+    id of work it has accepted, and must be on record before anything else is done; None after an upload, which buys
+    nothing."""
+
+    next: WireRequest
+    job: str | None
+    after: float | None = None
+    progress: float | None = None
+    """0..1 where the provider tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The pictures, in the provider's order, and token counts where it gives them (OpenAI's `usage`)."""
+
+    artifacts: tuple[Artifact, ...]
+    usage: Mapping[str, Any] | None = None
+    cost_micros: int | None = None
+    """What the provider says it charged, in micro-dollars."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No picture. `refused`: the provider definitely did no work for this submission, so another route may try.
+    `outcome` is the fine word for the attempt's record, such as `worker_oom`."""
+
+    error: ImagegateError
+    refused: bool
+    outcome: str
+
+
+Reply = Pending | Done | Failed
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """What a provider can prove, which decides what may be repeated. The defaults are the pessimistic ones."""
+
+    idempotent_submit: bool = False
+    """The same attempt id never makes two jobs."""
+    lookup_by_ref: bool = False
+    refund_on_fail: bool = False
+    s503_means_refused: bool = False
+    cancel: bool = False
+    url_ttl: int = 0
+    """Seconds that a result's URL lives; 0 = fetch at once."""
+    rps: float | None = None
+    """Requests per second that the provider tolerates, polls counted."""
+    billable: bool = True
+    """A submission costs money."""
+    polled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a provider's entry in the configuration says to its adapter, beyond address and key."""
+
+    name: str = ""
+    """The configured provider's name."""
+    rename: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    extras: Literal["forward", "drop"] | None = None
+    edits: Literal["multipart", "json"] = "multipart"
+    profile: Literal["gpt-image", "generic"] | None = None
+
+
+class Provider(Protocol):
+    """One kind of upstream. Instances are cheap, hold only their `Options`, and know no secret until it is handed in."""
+
+    type: ClassVar[str]
+    base_url: ClassVar[str | None]
+    """The provider's public address; None where the configuration must name one, "" where there is no wire."""
+    traits: ClassVar[Traits]
+    known_models: ClassVar[tuple[str, ...]]
+    """Model ids with a profile of their own; any other id gets the generic one."""
+
+    def __init__(self, options: Options) -> None: ...
+
+    def profile(self, model: str) -> Profile:
+        """The profile of one model id of the provider's."""
+        ...
+
+    def headers(self, secret: str | None) -> Mapping[str, str]:
+        """The headers that authenticate to the provider, and to the provider alone."""
+        ...
+
+    def submit(self, call: Call, attempt: str) -> WireRequest | Work:
+        """The first request of a submission. `attempt` is our id of it, unique and unguessable."""
+        ...
+
+    def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
+        """What the provider's answer to `sent` means. Never raises on bad input: that is `Failed`."""
+        ...
