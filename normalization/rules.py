@@ -84,7 +84,7 @@ Row = tuple[Way, ...]
 
 
 def same(to: str) -> Row:
-    """The provider's own field of the same meaning and value; `renamed` unless it is the top-level field of our name."""
+    """The provider's own field of the same meaning and value; reported as passthrough where even the name is ours."""
     return (Way(Behavior.RENAMED, to),)
 
 
@@ -184,6 +184,8 @@ class Profile:
     extra: Literal["forward", "drop"] = "drop"
     extra_under: str | None = None
     """The payload's object that extras and provider_options are merged into; None = the top level."""
+    tolerates: frozenset[str] = frozenset()
+    """Extras that are forwarded even where `extra` is "drop": the provider's own words that we have none for."""
     reserved: frozenset[str] = frozenset()
     """Wire names that extras and provider_options may not set, besides `RESERVED` and the payload's own objects."""
     operations: tuple[Literal["generate", "edit"], ...] = ("generate",)

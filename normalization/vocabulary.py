@@ -117,8 +117,8 @@ class Shape:
     """`size`, `aspect_ratio`, `resolution`, `width` and `height` as one value with one precedence.
 
     `size` is exact pixels, a promise. Without it `ratio`, `tier` and `match_input` are wishes.
-    `said` holds what the caller wrote and what rules, in order, such as `("size", "1000x777")`;
-    `superseded` what was written and lost to it. Values that mean "not said" (`auto`) stand in `said` alone.
+    `said` holds what the caller wrote and what rules, in order, such as `("size", "1000x777")`. Values that mean
+    "not said" (`auto`) stand in `said` alone.
     """
 
     size: Size | None = None
@@ -126,7 +126,6 @@ class Shape:
     tier: Tier | None = None
     match_input: bool = False
     said: tuple[tuple[str, Any], ...] = ()
-    superseded: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +136,15 @@ class Picture:
     format: Format
     size: Size
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded:
+    """A parameter that the caller wrote and that lost to a more specific one, named by `by`."""
+
+    name: str
+    value: Any
+    by: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +184,7 @@ class ImageRequest:
     pictures: tuple[Picture, ...] = ()
     mask: Picture | None = None
     said: Mapping[str, Any] = field(default_factory=dict)
+    superseded: tuple[Superseded, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
     """Parameters that we do not know, for upstreams that tolerate them."""
     provider_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

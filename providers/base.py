@@ -170,7 +170,7 @@ class Options:
 
 
 class Provider(Protocol):
-    """One kind of upstream. Instances are cheap, hold only their `Options`, and know no secret until it is handed in."""
+    """One kind of upstream. Instances are cheap, hold only their `Options`, and know no secret until handed one."""
 
     type: ClassVar[str]
     base_url: ClassVar[str | None]
