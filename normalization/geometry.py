@@ -55,13 +55,14 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class Ratios:
-    """A provider that takes a ratio by name, and perhaps a tier: `tiers` maps its own word to the area it means.
+    """A provider that takes a ratio by name, and perhaps a tier.
 
-    Without tiers the pixels are the provider's choice, about 1K.
+    `names` are the provider's own words for ratios, such as "21:9", and `Tier.name` its word for a tier, such as
+    "1 MP". Without tiers the pixels are the provider's choice, about 1K.
     """
 
     to: str
-    ratios: tuple[Ratio, ...]
+    names: tuple[str, ...]
     tiers: tuple[Tier, ...] = ()
     tier_to: str | None = None
 
@@ -69,11 +70,12 @@ class Ratios:
 @dataclass(frozen=True, slots=True)
 class Offers:
     """What a model offers. With both a grid and ratios, pixels are asked for exact sizes and for ratios or tiers that
-    the lists lack, names for the rest."""
+    the lists lack, names for the rest. `default` is sent where the caller says nothing of shape."""
 
     grid: Grid | None = None
     sizes: Sizes | None = None
     ratios: Ratios | None = None
+    default: Size | None = None
 
     @property
     def kind(self) -> str:
