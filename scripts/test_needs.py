@@ -1,0 +1,104 @@
+"""Programs that some tests use and that pip does not bring: what is missing, how to get it, and getting it.
+
+A test says what it uses with `@pytest.mark.needs("redis-server")`. `make test` runs this file first: it reads the names
+out of the tests, and as root on a Debian-like system installs what is missing, unless IMAGEGATE_NO_APT=1. Elsewhere
+such tests are reported as not run, one line each; with CI=true that is a failure (tests/conftest.py).
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A program by the names it may go by, the first being the usual one, and the packages that hold it."""
+
+    programs: tuple[str, ...]
+    apt: tuple[str, ...]
+
+    def path(self) -> str | None:
+        """Where the program is, or None."""
+        sbin = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+        found = (shutil.which(program, path=sbin) for program in self.programs)
+        return next((path for path in found if path), None)
+
+
+NEEDS: Mapping[str, Need] = {
+    "redis-server": Need(("redis-server", "valkey-server"), ("redis-server",)),
+    "nginx": Need(("nginx",), ("nginx-light",)),
+    "chromium": Need(("chromium", "chromium-browser", "google-chrome"), ("chromium",)),
+    "chromedriver": Need(("chromedriver",), ("chromium-driver",)),
+}
+
+
+def how_to_get(name: str) -> str:
+    """One line for a person without the program."""
+    need = NEEDS[name]
+    return (
+        f"{name} is not on this machine: install it ({' or '.join(need.programs)} on the PATH; on Debian-like systems "
+        f"`apt-get install {' '.join(need.apt)}`, which `make test` does by itself as root)"
+    )
+
+
+def missing(names: Sequence[str]) -> list[str]:
+    """Those of `names` that are not on this machine. Raises ValueError for a name without an entry in NEEDS."""
+    unknown = [name for name in names if name not in NEEDS]
+    if unknown:
+        raise ValueError(f"needs({', '.join(unknown)}): unknown; scripts/test_needs.py knows {', '.join(NEEDS)}")
+    return [name for name in names if NEEDS[name].path() is None]
+
+
+def named_in(source: str) -> Iterator[str]:
+    """The names in every `...mark.needs("name", ...)` of a Python source."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "needs":
+            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str))
+
+
+def used_by(tests: Path) -> list[str]:
+    """The names that the tests under `tests` use, sorted."""
+    return sorted({name for path in tests.rglob("*.py") for name in named_in(path.read_text(encoding="utf-8"))})
+
+
+def may_install() -> bool:
+    return os.environ.get("IMAGEGATE_NO_APT") != "1" and os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(names: Sequence[str]) -> None:
+    """Install by apt-get. A failure is reported there and then; the tests concerned are reported as not run."""
+    packages = [package for name in names for package in NEEDS[name].apt]
+    print(
+        f"tests need {', '.join(names)}: installing {' '.join(packages)} with apt-get (IMAGEGATE_NO_APT=1 forbids it)"
+    )
+    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
+        done = subprocess.run(["apt-get", *step], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True)  # noqa: S603, S607  # fixed words
+        if done.returncode:
+            print(f"apt-get {step[0]} failed: {done.stderr.strip()[-500:]}", file=sys.stderr)
+            return
+
+
+def main() -> int:
+    """Install what is missing where that is allowed, else say one line for each. Never fails: pytest decides."""
+    names = sys.argv[1:] or used_by(ROOT / "tests")
+    absent = missing(names)
+    if absent and may_install():
+        install(absent)
+        absent = missing(names)
+    for name in absent:
+        print(f"not run: tests that need {name}. {how_to_get(name)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What every test shares: the event loop, the programs that some tests need, and CI's rule that no test is left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+from scripts.test_needs import how_to_get, missing
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    names = [name for marker in item.iter_markers("needs") for name in marker.args]
+    absent = missing(names)
+    if absent:
+        pytest.skip("; ".join(how_to_get(name) for name in absent))
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI") == "true"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a test that was not run is a failure, unless it would have spent money."""
+    report = yield
+    expected = hasattr(report, "wasxfail") or item.get_closest_marker("live") is not None
+    if in_ci() and report.skipped and not expected:
+        report.outcome = "failed"
+        report.longrepr = f"not run, which in CI is a failure: {reason(report.longrepr)}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole file that skips itself."""
+    report = yield
+    if in_ci() and report.outcome == "skipped":
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid} not run, which in CI is a failure: {reason(report.longrepr)}"
+    return report
+
+
+def reason(longrepr: object) -> str:
+    return str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr)
