@@ -52,4 +52,5 @@ def pytest_make_collect_report(
 
 
 def reason(longrepr: object) -> str:
-    return str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr)
+    said = str(longrepr[2]) if isinstance(longrepr, tuple) else str(longrepr)
+    return said.removeprefix("Skipped: ")
