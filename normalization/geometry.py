@@ -204,7 +204,8 @@ def _promise_by_name(size: Size, ratios: Ratios) -> Match:
     fields = {ratios.to: name}
     if ratios.tier_to is not None:
         fields[ratios.tier_to] = tier.name
-    return Match(fields, offer, size, size_note=None if _covers(offer, size) else _enlarged(offer))
+    # Which pixels a named ratio means is the provider's business: nothing is promised of what it yields.
+    return Match(fields, None, size, size_note=None if _covers(offer, size) else _enlarged(offer))
 
 
 def _named(shape: Shape, ratios: Ratios) -> bool:

@@ -166,6 +166,8 @@ class ImageRequest:
     """0..100, 100 = best: `output_quality`, else `output_compression`."""
     seed: int | None = None
     """0..2**32-1; None = not said or random."""
+    draw: int = 0
+    """A number drawn at the door when the caller asked for a random seed (-1), for providers that draw none."""
     negative_prompt: str | None = None
     steps: int | None = None
     guidance: float | None = None
