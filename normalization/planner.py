@@ -99,7 +99,7 @@ def plan(
         finish=output.finish,
         applied=(*draft.entries.values(), *superseded),
         yields=matched.yields,
-        components=_components(price or profile.price, calls, matched.yields or matched.fit),
+        components=components(price or profile.price, calls, matched.yields or matched.fit),
     )
 
 
@@ -266,7 +266,7 @@ def _report_count(draft: _Draft, groups: list[tuple[int, ...]]) -> None:
         draft.report("n", Behavior.EMULATED, [len(group) for group in groups])
 
 
-def _components(price: Price | None, calls: tuple[Call, ...], size: Size | None) -> tuple[Component, ...] | None:
+def components(price: Price | None, calls: tuple[Call, ...], size: Size | None) -> tuple[Component, ...] | None:
     if price is None:
         return None
     images = sum(call.images for call in calls)

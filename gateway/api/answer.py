@@ -1,0 +1,176 @@
+"""From an outcome to OpenAI's body, written in chunks of known length: a picture is never held as text as a whole."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import pybase64
+from starlette.types import Receive, Scope, Send
+
+from gateway.outcome import Delivered, Order, Outcome
+from gateway.receipt import receipt
+from normalization.vocabulary import Applied, Behavior, ImageRequest
+
+SLICE = 3 * 65536
+"""Bytes of a picture that are base64-encoded at a time; a multiple of 3, so that only the last slice is padded."""
+
+RESOLVED_QUALITY = {"standard": "medium", "hd": "high"}
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """A finished picture and, where it was hosted, its URL."""
+
+    picture: Delivered
+    url: str | None
+    inline: bool
+
+
+class JsonPieces:
+    """An ASGI response of JSON in pieces, pictures among them as base64 strings."""
+
+    def __init__(self, pieces: Sequence[bytes | Delivered]) -> None:
+        self.pieces = pieces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        length = sum(
+            len(piece) if isinstance(piece, bytes) else 4 * (-(-len(piece.data) // 3)) for piece in self.pieces
+        )
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(length).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for chunk in self._chunks():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _chunks(self) -> Iterator[bytes]:
+        for piece in self.pieces:
+            if isinstance(piece, bytes):
+                yield piece
+                continue
+            data = memoryview(piece.data)
+            for start in range(0, len(data), SLICE):
+                yield pybase64.b64encode(data[start : start + SLICE])
+
+
+def images_body(
+    order: Order, outcome: Outcome, hosted: Sequence[Hosted], delivery: tuple[Applied, ...]
+) -> tuple[JsonPieces, dict[str, str]]:
+    """The body of an images answer, and the headers that go with it."""
+    request = outcome.main.candidate.request
+    entries, repairs = receipt(outcome, request)
+    entries = (*entries, *delivery)
+    metadata = _metadata(order, outcome, entries, repairs)
+    first = outcome.pictures[0]
+    tail: dict[str, Any] = {"size": str(first.size), "output_format": first.format.value}
+    tail |= _echo(request, entries)
+    tail |= {"usage": _usage(outcome), "metadata": metadata}
+    pieces: list[bytes | Delivered] = [b'{"created":%d,"data":[' % int(time.time())]
+    for index, each in enumerate(hosted):
+        pieces.append(b"," if index else b"")
+        pieces.extend(_item(each))
+    pieces += [b"],", orjson.dumps(tail)[1:]]
+    return JsonPieces(pieces), _headers(outcome, entries, metadata)
+
+
+def _item(hosted: Hosted) -> Iterator[bytes | Delivered]:
+    rest: dict[str, Any] = {}
+    if hosted.url is not None:
+        rest["url"] = hosted.url
+    if hosted.picture.revised_prompt is not None:
+        rest["revised_prompt"] = hosted.picture.revised_prompt
+    if hosted.picture.seed is not None:
+        rest["seed"] = hosted.picture.seed
+    encoded = orjson.dumps(rest)
+    if not hosted.inline:
+        yield encoded
+        return
+    yield b'{"b64_json":"'
+    yield hosted.picture
+    yield b'",' + encoded[1:] if rest else b'"}'
+
+
+def _metadata(order: Order, outcome: Outcome, entries: tuple[Applied, ...], repairs: tuple[str, ...]) -> dict[str, Any]:
+    plan, cost = outcome.main.plan, outcome.cost_micros
+    metadata = {
+        "model": order.model,
+        "provider": plan.provider,
+        "executed_model": plan.model,
+        "generation_id": order.generation_id,
+        "partial": outcome.failed > 0,
+        "cost": None if cost is None else cost / 1_000_000,
+        "cost_currency": "USD",
+        "cost_micros": cost,
+        "attempts": [attempt.entry() for attempt in outcome.attempts],
+        "parameters": [entry.entry() for entry in entries],
+        "timing": outcome.timing.entry(),
+    }
+    if repairs:
+        metadata["repairs"] = list(repairs)
+    if outcome.main.candidate.profile.notes:
+        metadata["notice"] = outcome.main.candidate.profile.notes
+    return metadata
+
+
+def _echo(request: ImageRequest, entries: tuple[Applied, ...]) -> dict[str, str]:
+    """`quality` and `background` as they came true: absent where they were not said, meant "auto" or were dropped."""
+    kept = {entry.name for entry in entries if entry.behavior is not Behavior.DROPPED}
+    echo = {}
+    if request.quality not in (None, "auto") and "quality" in kept:
+        echo["quality"] = RESOLVED_QUALITY.get(str(request.quality), str(request.quality))
+    if request.background in ("opaque", "transparent") and "background" in kept:
+        echo["background"] = request.background
+    return echo
+
+
+def _usage(outcome: Outcome) -> dict[str, Any]:
+    """OpenAI's token counts, summed over all calls; 0 where a provider counts none."""
+    told = [result.usage for part in outcome.parts for result in part.results if result.usage]
+
+    def total(name: str, inside: str | None = None) -> int:
+        found = 0
+        for usage in told:
+            place = usage if inside is None else usage.get(inside)
+            value = place.get(name) if isinstance(place, dict) else None
+            found += value if isinstance(value, int) and not isinstance(value, bool) else 0
+        return found
+
+    given, made = total("input_tokens"), total("output_tokens")
+    return {
+        "input_tokens": given,
+        "output_tokens": made,
+        "total_tokens": given + made,
+        "input_tokens_details": {
+            "text_tokens": total("text_tokens", "input_tokens_details"),
+            "image_tokens": total("image_tokens", "input_tokens_details"),
+        },
+        "output_tokens_details": {
+            "text_tokens": total("text_tokens", "output_tokens_details"),
+            "image_tokens": total("image_tokens", "output_tokens_details"),
+        },
+    }
+
+
+def _headers(outcome: Outcome, entries: tuple[Applied, ...], metadata: dict[str, Any]) -> dict[str, str]:
+    headers = {
+        "x-imagegate-provider": _ascii(outcome.main.plan.provider),
+        "x-imagegate-model": _ascii(outcome.main.plan.model),
+        "x-imagegate-attempts": str(len(outcome.attempts)),
+        "server-timing": ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in metadata["timing"].items()),
+    }
+    if metadata["cost"] is not None:
+        headers["x-imagegate-cost"] = f"{metadata['cost']:.6f}"
+    degraded = list(dict.fromkeys(entry.name for entry in entries if entry.note is not None))
+    if degraded:
+        headers["x-imagegate-degraded"] = _ascii(",".join(degraded))
+    if outcome.failed:
+        headers["x-images-failed"] = str(outcome.failed)
+    return headers
+
+
+def _ascii(text: str) -> str:
+    """Header text: whatever a name holds, a header cannot be broken by it."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in text)[:1000]

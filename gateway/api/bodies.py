@@ -1,0 +1,59 @@
+"""Request bodies: read under limits, and parsed strictly."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from starlette.requests import ClientDisconnect, Request
+
+from normalization.errors import InvalidJson, InvalidType, RequestTooLarge
+
+DRAIN_BYTES = 256 * 1024 * 1024
+"""How much of a body that is too large is read and thrown away, so that the client reads our answer rather than a
+reset connection."""
+
+
+async def read_json(request: Request, *, bytes_most: int, seconds_most: float) -> dict[str, Any]:
+    """The body as a JSON object. Raises RequestTooLarge, InvalidJson or InvalidType."""
+    try:
+        async with asyncio.timeout(seconds_most):
+            body = await _read(request, bytes_most)
+    except TimeoutError:
+        raise InvalidJson(f"the body did not arrive within {seconds_most:g} seconds") from None
+    except ClientDisconnect:
+        raise InvalidJson("the connection was closed before the body was complete") from None
+    if not body.strip():
+        raise InvalidJson("the body is empty; a JSON object is expected")
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise InvalidJson(f"the body is not valid JSON: {error.msg} at character {error.pos}") from None
+    if not isinstance(parsed, dict):
+        raise InvalidType(f"the body must be a JSON object, not {_kind(parsed)}")
+    return parsed
+
+
+async def _read(request: Request, bytes_most: int) -> bytes:
+    declared = request.headers.get("content-length", "")
+    too_large = declared.isdigit() and int(declared) > bytes_most
+    body = bytearray()
+    seen = 0
+    async for chunk in request.stream():
+        seen += len(chunk)
+        too_large = too_large or seen > bytes_most
+        if too_large:
+            body.clear()
+            if seen > DRAIN_BYTES:
+                break
+        else:
+            body += chunk
+    if too_large:
+        raise RequestTooLarge(f"the body may have at most {bytes_most} bytes")
+    return bytes(body)
+
+
+def _kind(value: Any) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,93 @@
+"""Who is asking: keys, and the address under which the client knows us."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from starlette.requests import Request
+
+from gateway.config.model import Settings
+from normalization.errors import InvalidApiKey
+
+HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The owner of a request. `name` None = nobody had to say who they are."""
+
+    name: str | None = None
+    models: tuple[str, ...] = ("*",)
+
+
+class Keyring:
+    """The configured keys, held as digests only."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._open = settings.auth.mode == "none"
+        self._callers: list[tuple[bytes, Caller]] = []
+        for key in settings.auth.keys:
+            secret = key.key.get_secret_value()
+            digest = secret.removeprefix("sha256:").lower() if secret.startswith("sha256:") else _digest(secret)
+            self._callers.append((digest.encode(), Caller(key.name, tuple(key.models))))
+
+    def identify(self, request: Request) -> Caller:
+        """The caller by `Authorization: Bearer` or `api-key`; a key in the query is no key. Raises InvalidApiKey."""
+        if self._open:
+            return Caller()
+        given = _key(request)
+        if given is None:
+            raise InvalidApiKey("no API key: send it as 'Authorization: Bearer KEY' or in the header 'api-key'")
+        digest = _digest(given).encode()
+        found: Caller | None = None
+        for known, caller in self._callers:  # every key is compared, so that the time tells nothing
+            if hmac.compare_digest(known, digest):
+                found = caller
+        if found is None:
+            raise InvalidApiKey("the API key is not one of this gateway's")
+        return found
+
+
+def _key(request: Request) -> str | None:
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value.strip():
+        return value.strip()
+    return request.headers.get("api-key") or None
+
+
+def _digest(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def base_url(request: Request, settings: Settings) -> str:
+    """The address that hosted pictures are reached at: `server.public_url`, else the one the client used."""
+    if settings.server.public_url:
+        return settings.server.public_url.rstrip("/")
+    scheme, host = request.scope.get("scheme", "http"), request.headers.get("host", "")
+    if _trusted(request, settings.server.trusted_proxies):
+        scheme = _first(request.headers.get("x-forwarded-proto")) or scheme
+        host = _first(request.headers.get("x-forwarded-host")) or host
+    if scheme not in ("http", "https"):
+        scheme = "http"
+    if not HOST.fullmatch(host):
+        host = f"{settings.server.host}:{settings.server.port}"
+    return f"{scheme}://{host}"
+
+
+def _trusted(request: Request, proxies: Sequence[object]) -> bool:
+    if request.client is None:
+        return False
+    try:
+        peer = ip_address(request.client.host)
+    except ValueError:
+        return False
+    return any(peer in ip_network(str(proxy)) for proxy in proxies)
+
+
+def _first(header: str | None) -> str:
+    return header.split(",")[0].strip() if header else ""

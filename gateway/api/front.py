@@ -1,0 +1,110 @@
+"""The outermost room of every request: its id, the headers that every answer carries, and every error as JSON."""
+
+from __future__ import annotations
+
+import logging
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from normalization.errors import ImagegateError, InternalError, MethodNotAllowed, NotFound, UpstreamBusy
+
+log = logging.getLogger("imagegate.http")
+
+RETRY_AFTER_SECONDS = 5
+"""What a client is told to wait where nobody knows better."""
+
+
+class Front:
+    """ASGI middleware. What an endpoint puts into `request.state.headers` rides on its answer, error or not."""
+
+    def __init__(self, app: ASGIApp, ready: Callable[[], Awaitable[None]]) -> None:
+        self.app = app
+        self.ready = ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        state: dict[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = f"req_{secrets.token_hex(16)}"
+        state["headers"] = {}
+        began = time.monotonic()
+        status = 0
+
+        async def with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = state["request_id"]
+                for name, value in state["headers"].items():
+                    headers[name] = value
+            await send(message)
+
+        try:
+            await self.ready()
+            await self.app(scope, receive, with_headers)
+        except ImagegateError as error:
+            await self._refuse(error, scope, receive, with_headers, started=status != 0)
+        except Exception as unexpected:
+            log.exception("unexpected error", extra={"request_id": state["request_id"]}, exc_info=unexpected)
+            error = InternalError("an unexpected error in the gateway; the request id finds it in the log")
+            await self._refuse(error, scope, receive, with_headers, started=status != 0)
+        log.info(
+            "%s %s %d %.0f ms",
+            scope["method"],
+            scope["path"],
+            status,
+            (time.monotonic() - began) * 1000,
+            extra={"request_id": state["request_id"]},
+        )
+
+    @staticmethod
+    async def _refuse(error: ImagegateError, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:
+        if started:  # half an answer is out: all that is left is to break it off, which uvicorn does on an exception
+            raise error
+        await error_response(error)(scope, receive, send)
+
+
+def error_response(error: ImagegateError) -> Response:
+    """OpenAI's error envelope with the headers that steer the official clients' own retries."""
+    headers = {}
+    if error.should_retry is not None:
+        headers["x-should-retry"] = "true" if error.should_retry else "false"
+    waits = error.should_retry is True and (error.status in (429, 503) or isinstance(error, UpstreamBusy))
+    if waits or error.retry_after is not None:
+        seconds = RETRY_AFTER_SECONDS if error.retry_after is None else error.retry_after
+        headers["retry-after"] = str(max(1, math.ceil(seconds)))
+    return Response(
+        orjson.dumps(error.body()), status_code=error.status, headers=headers, media_type="application/json"
+    )
+
+
+async def http_exception(request: Request, error: Exception) -> Response:
+    """Starlette's own refusals (no such path, wrong method) in our envelope."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        refusal: ImagegateError = MethodNotAllowed(
+            f"{request.method} is not for {request.url.path[:200]}; it takes {allowed}"
+        )
+        response = error_response(refusal)
+        response.headers["allow"] = allowed
+        return response
+    if error.status_code == 404:
+        return error_response(NotFound(f"there is nothing at {request.url.path[:200]}; see /openapi.json"))
+    refusal = NotFound("the request cannot be served")
+    response = error_response(refusal)
+    response.status_code = error.status_code
+    return response

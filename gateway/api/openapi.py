@@ -1,0 +1,147 @@
+"""GET /openapi.json: the schema of every route, made from the routes and the parameter table."""
+
+from __future__ import annotations
+
+import re
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from normalization.parameters import json_schema
+
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+
+_IMAGES = {
+    "type": "object",
+    "required": ["created", "data", "usage", "metadata"],
+    "properties": {
+        "created": {"type": "integer", "description": "Unix seconds."},
+        "data": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {
+                    "url": {"type": "string", "format": "uri"},
+                    "b64_json": {"type": "string", "contentEncoding": "base64"},
+                    "revised_prompt": {"type": "string"},
+                    "seed": {"type": "integer"},
+                },
+            },
+        },
+        "size": {"type": "string"},
+        "quality": {"type": "string"},
+        "background": {"type": "string"},
+        "output_format": {"type": "string"},
+        "usage": {"type": "object"},
+        "metadata": {"type": "object", "description": "Provider, attempts, cost and the normalization receipt."},
+    },
+}
+
+_OBJECT = {"type": "object"}
+
+_DRY_RUN = {
+    "name": "dryRun",
+    "in": "query",
+    "schema": {"type": "boolean"},
+    "description": "true: tell what would be sent and what it would cost, and send nothing.",
+}
+_STRICT = {
+    "name": "x-imagegate-strict",
+    "in": "header",
+    "schema": {"type": "boolean"},
+    "description": "true: refuse with 400 what would otherwise be degraded.",
+}
+
+_OPERATIONS: dict[str, tuple[str, dict[str, Any], bool]] = {
+    "generations": ("Make pictures from a prompt.", _IMAGES, True),
+    "models": ("Every model and exact alias, with what it can do.", _OBJECT, True),
+    "model": ("One model by name or alias.", _OBJECT, True),
+    "live": ("The process answers.", _OBJECT, False),
+    "ready": ("The gateway takes work.", _OBJECT, False),
+    "document": ("This document.", _OBJECT, False),
+    "file": ("A hosted picture, by its signed URL.", _OBJECT, False),
+}
+"""By endpoint: summary, the answer's schema, whether a key is needed."""
+
+
+async def document(request: Request) -> Response:
+    """The OpenAPI document of the application that answers."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    return Response(orjson.dumps(build(routes)), media_type="application/json")
+
+
+def build(routes: list[Route]) -> dict[str, Any]:
+    """The document for a list of routes. Raises KeyError for an endpoint that nobody has described."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        path = re.sub(r"{(\w+):\w+}", r"{\1}", route.path)
+        for method in sorted(route.methods or ()):
+            if method == "HEAD":
+                continue
+            paths.setdefault(path, {})[method.lower()] = _operation(route, path, method)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "imagegate",
+            "version": version("imagegate"),
+            "description": "Image generation through many providers, behind OpenAI's interface.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": {"Error": _ERROR, "ImageRequest": json_schema()},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer"},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "api-key"},
+            },
+        },
+    }
+
+
+def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
+    name = route.endpoint.__name__
+    summary, schema, keyed = _OPERATIONS[name]
+    parameters: list[dict[str, Any]] = [
+        {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
+        for each in re.findall(r"{(\w+)}", path)
+    ]
+    content = {"image/*": {}} if name == "file" else {"application/json": {"schema": schema}}
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "_", f"{method.lower()}_{path.strip('/')}").strip("_"),
+        "summary": summary,
+        "responses": {
+            "200": {"description": "Done.", "content": content},
+            "default": {
+                "description": "An error, in OpenAI's envelope.",
+                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+            },
+        },
+        "security": [{"bearer": []}, {"apiKey": []}] if keyed else [],
+    }
+    if name == "generations":
+        parameters += [_DRY_RUN, _STRICT]
+        body = {"application/json": {"schema": {"$ref": "#/components/schemas/ImageRequest"}}}
+        operation["requestBody"] = {"required": True, "content": body}
+    if name == "model":
+        parameters.append({"name": "schema", "in": "query", "schema": {"type": "boolean"}})
+    if parameters:
+        operation["parameters"] = parameters
+    return operation

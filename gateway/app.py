@@ -1,0 +1,76 @@
+"""The only place where things are wired together: settings in, an ASGI application out."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
+
+from gateway.api import files, health, images, models, openapi
+from gateway.api.front import Front, http_exception
+from gateway.config.model import Settings
+from gateway.container import Services
+
+EXPOSED = (
+    "x-request-id",
+    "x-generation-id",
+    "x-imagegate-provider",
+    "x-imagegate-model",
+    "x-imagegate-attempts",
+    "x-imagegate-cost",
+    "x-imagegate-degraded",
+    "x-images-failed",
+    "server-timing",
+)
+"""Headers that a page of an allowed origin may read."""
+
+ROUTES = (
+    Route("/v1/images/generations", images.generations, methods=["POST"]),
+    Route("/openai/deployments/{model:path}/images/generations", images.generations, methods=["POST"]),
+    Route("/v1/images/files/{file}", files.file, methods=["GET", "HEAD"]),
+    Route("/v1/models", models.models, methods=["GET"]),
+    Route("/v1/models/{model:path}", models.model, methods=["GET"]),
+    Route("/healthz", health.live, methods=["GET"]),
+    Route("/health/liveness", health.live, methods=["GET"]),
+    Route("/health/liveliness", health.live, methods=["GET"]),
+    Route("/readyz", health.ready, methods=["GET"]),
+    Route("/health/readiness", health.ready, methods=["GET"]),
+    Route("/openapi.json", openapi.document, methods=["GET"]),
+)
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The gateway. Its services start with the first request or the server's start-up, whichever comes first."""
+    services = Services(settings)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        await services.start()
+        try:
+            yield
+        finally:
+            await services.close()
+
+    middleware = [Middleware(Front, ready=services.start)]
+    if settings.server.cors_origins:
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=settings.server.cors_origins,
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=list(EXPOSED),
+        )
+        middleware.insert(0, cors)
+    app = Starlette(
+        routes=ROUTES,
+        middleware=middleware,
+        exception_handlers={HTTPException: http_exception},
+        lifespan=lifespan,
+    )
+    app.state.services = services
+    return app

@@ -1,0 +1,145 @@
+"""Everything with a lifetime, wired together once per process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from ipaddress import ip_network
+from pathlib import Path
+
+from providers.fetch import Fetcher
+
+from gateway.api.callers import Keyring
+from gateway.backends import build_backends
+from gateway.config.model import Settings
+from gateway.dispatch import Dispatcher
+from gateway.finishing import Finisher
+from gateway.jobs import Job, Jobs
+from gateway.ordering import Ordering
+from gateway.outcome import Order, Outcome
+from gateway.routing import Catalogue
+from gateway.services.attempts import Attempts
+from gateway.services.attempts_sqlite import SqliteAttempts
+from gateway.services.codecs import CodecPool
+from gateway.services.rates import KeyRates
+from gateway.services.signing import Signer, key_from_text, load_or_make_key
+from gateway.services.storage import Storage
+from gateway.services.storage_file import FileStorage
+from gateway.services.storage_memory import MemoryStorage
+from gateway.submission import Driver
+from normalization.errors import OperatorError
+from normalization.pictures import FinishOptions, Limits
+from normalization.vocabulary import MEGAPIXEL
+from providers.transport import Transport
+
+log = logging.getLogger("imagegate")
+
+SWEEP_SECONDS = 300.0
+
+
+class Services:
+    """What endpoints and the command line work with. `start` before the first request, `close` after the last."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.created = int(time.time())
+        self.catalogue = Catalogue(settings)
+        self.backends = build_backends(settings)
+        self.ordering = Ordering(settings, self.catalogue, self.backends)
+        self.keyring = Keyring(settings)
+        self.rates = KeyRates(settings.auth.keys)
+        self.jobs = Jobs()
+        self.storage: Storage
+        self.signer: Signer
+        self.attempts: Attempts
+        self.pool: CodecPool
+        self.transport: Transport
+        self.fetcher: Fetcher
+        self.dispatcher: Dispatcher
+        self._started: asyncio.Task[None] | None = None
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open files and clients; a second call waits for the first."""
+        if self._started is None:
+            self._started = asyncio.create_task(self._start())
+        if not self._started.done():
+            await asyncio.shield(self._started)
+
+    async def _start(self) -> None:
+        settings, limits = self.settings, self.settings.limits
+        data_dir = Path(settings.server.data_dir)
+        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        given = settings.storage.signing_key
+        key = key_from_text(given.get_secret_value()) if given is not None else load_or_make_key(data_dir)
+        self.signer = Signer([key], ttl=settings.storage.url_ttl_seconds)
+        self.storage = (
+            MemoryStorage(settings.storage.retention_seconds)
+            if settings.storage.url == "memory"
+            else FileStorage(
+                data_dir, retention_seconds=settings.storage.retention_seconds, floor_bytes=limits.disk_floor_bytes
+            )
+        )
+        self.attempts = SqliteAttempts(data_dir)
+        self.pool = CodecPool()
+        self.transport = Transport()
+        self.fetcher = Fetcher()
+        finisher = Finisher(
+            pool=self.pool,
+            fetcher=self.fetcher,
+            options=FinishOptions(
+                default_quality=settings.normalization.default_quality,
+                limits=Limits(
+                    bytes_most=limits.reply_bytes,
+                    pixels_most=int(limits.output_megapixels * MEGAPIXEL * 1.5),
+                    ratio_most=None,
+                ),
+            ),
+            allow_private=tuple(ip_network(str(each)) for each in settings.network.allow_private),
+            bytes_most=limits.fetch_result_bytes,
+            fetch_seconds=limits.fetch_result_seconds,
+        )
+        driver = Driver(self.transport, self.attempts, finisher)
+        self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL))
+        self._sweeper = asyncio.create_task(self._sweep())
+
+    async def _sweep(self) -> None:
+        while True:
+            try:
+                await self.storage.sweep(time.time())
+            except OSError:
+                log.exception("old pictures could not be swept")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    def start_job(self, order: Order) -> Job:
+        """Begin an order's work; it goes on whether or not anybody waits."""
+        deadline = time.monotonic() + self.settings.limits.settle_seconds
+        return self.jobs.start(order.generation_id, self._work(order, deadline))
+
+    async def _work(self, order: Order, deadline: float) -> Outcome:
+        return await self.dispatcher.run(order, deadline)
+
+    async def not_ready(self) -> list[str]:
+        """Why the gateway should get no work now; empty = it may."""
+        reasons = []
+        if self.jobs.draining:
+            reasons.append("shutting down")
+        try:
+            await self.storage.check()
+        except OperatorError as error:
+            reasons.append(error.message)
+        return reasons
+
+    async def close(self) -> None:
+        """Let work under way end, then close everything."""
+        if self._started is None:
+            return
+        await self._started
+        await self.jobs.drain(self.settings.limits.drain_seconds)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await self.transport.aclose()
+        await self.fetcher.aclose()
+        await self.pool.close()
+        await self.attempts.close()

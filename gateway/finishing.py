@@ -1,0 +1,94 @@
+"""From what a provider hands over to what the client gets: fetch, check, and finish a picture as the plan says."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Network, IPv6Network
+from typing import Any
+from urllib.parse import urljoin
+
+from providers.fetch import Fetcher, FetchPolicy, Unfetchable
+
+from gateway.backends import origin
+from gateway.outcome import Delivered
+from gateway.services.codecs import CodecError, CodecPool
+from normalization.errors import BadUpstreamImage, GenerationFailed, ResultUnavailable
+from normalization.pictures import BadPicture, Finished, FinishOptions, inspect, needs_decoding, pass_through
+from normalization.plan import Finish
+from providers.base import Work
+from providers.transport import Target
+
+FETCHES = 4
+"""Looks for one result: it is paid for, and a GET is safe to repeat."""
+TRANSIENT = frozenset({"refused", "timeout", "status", "dns", "slow"})
+
+
+@dataclass(frozen=True, slots=True)
+class Finisher:
+    """Turns artifacts into deliveries. Decoding happens in the codec pool, never in this process."""
+
+    pool: CodecPool
+    fetcher: Fetcher
+    options: FinishOptions
+    allow_private: tuple[IPv4Network | IPv6Network, ...] = ()
+    bytes_most: int = 50_000_000
+    fetch_seconds: float = 120.0
+
+    async def draw(self, work: Work, pixels: int, deadline: float) -> bytes:
+        """Have a picture made in the codec pool."""
+        try:
+            data: Any = await self.pool.run(work.function, work.arguments, pixels=pixels, deadline=deadline)
+        except (CodecError, BadPicture) as error:
+            raise GenerationFailed("the picture could not be drawn", detail=str(error)) from error
+        return bytes(data)
+
+    async def fetch(self, url: str, target: Target, deadline: float) -> bytes:
+        """The bytes behind a result's URL, which may be relative to the provider's address.
+
+        Raises ResultUnavailable when it cannot be had, BadUpstreamImage when it points where it must not.
+        """
+        absolute = urljoin(f"{target.base_url}/", url)
+        policy = FetchPolicy(
+            bytes_most=self.bytes_most,
+            seconds_most=self.fetch_seconds,
+            allow_private=self.allow_private,
+            trusted_origin=origin(target.base_url) if target.base_url else None,
+        )
+        for attempt in range(FETCHES):
+            try:
+                return (await self.fetcher.fetch(absolute, policy=policy, deadline=deadline)).data
+            except Unfetchable as error:
+                if error.code not in TRANSIENT:
+                    raise BadUpstreamImage("the provider's result cannot be used", detail=str(error)) from error
+                if attempt == FETCHES - 1:
+                    raise ResultUnavailable("the provider's result cannot be fetched", detail=str(error)) from error
+            await asyncio.sleep(0.2 * 3**attempt)
+        raise AssertionError("unreachable: the last look returns or raises")
+
+    async def finish(self, data: bytes, finish: Finish, deadline: float) -> Delivered:
+        """Check a provider's picture and make it what the plan promises. Raises BadUpstreamImage."""
+        try:
+            header = inspect(data, self.options.limits)
+            if needs_decoding(header, finish):
+                done: Finished = await self.pool.finish(data, finish, self.options, deadline=deadline)
+            else:
+                done = pass_through(data, header)
+        except (BadPicture, CodecError) as error:
+            raise BadUpstreamImage(
+                "the provider's picture cannot be used: it is damaged, too large or not a picture", detail=str(error)
+            ) from error
+        return Delivered(
+            data=done.data,
+            format=done.format,
+            size=done.size,
+            source_format=done.source_format,
+            source_size=done.source_size,
+            enlarged=done.enlarged,
+            flattened=done.flattened,
+        )
+
+
+def with_quality(options: FinishOptions, default_quality: int) -> FinishOptions:
+    """The operator's default encoder quality."""
+    return replace(options, default_quality=default_quality)

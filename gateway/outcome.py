@@ -1,0 +1,153 @@
+"""The values of one request's life, from the candidates to the pictures: frozen, and free of HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from gateway.backends import Backend
+from normalization.errors import Charge, ImagegateError
+from normalization.plan import Plan
+from normalization.rules import Price, Profile
+from normalization.vocabulary import Format, ImageRequest, Size
+
+ResponseFormat = Literal["url", "b64_json", "both"]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One route that can serve the request, with its plan made beforehand."""
+
+    backend: Backend
+    profile: Profile
+    request: ImageRequest
+    """The request with this route's defaults read in."""
+    plan: Plan
+    price: Price | None = None
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """All that is known when the work begins. `candidates` stand in the order in which they are tried."""
+
+    generation_id: str
+    request_id: str
+    model: str
+    """The configured model's name."""
+    requested_model: str
+    candidates: tuple[Candidate, ...]
+    key_name: str | None = None
+
+    @property
+    def request(self) -> ImageRequest:
+        return self.candidates[0].request
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One finished picture: exactly the bytes that the client gets."""
+
+    data: bytes
+    format: Format
+    size: Size
+    seed: int | None = None
+    revised_prompt: str | None = None
+    source_format: Format | None = None
+    source_size: Size | None = None
+    enlarged: bool = False
+    flattened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One submission as the client is told of it."""
+
+    provider: str
+    model: str
+    outcome: str
+    seconds: float
+
+    def entry(self) -> dict[str, Any]:
+        return {
+            "provider": self.provider,
+            "model": self.model,
+            "outcome": self.outcome,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(slots=True)
+class Timing:
+    """Seconds spent, summed over the calls of a request; mutable because every step adds its own."""
+
+    queue: float = 0.0
+    provider: float = 0.0
+    fetch: float = 0.0
+    convert: float = 0.0
+
+    def entry(self) -> dict[str, float]:
+        return {
+            "queue": round(self.queue, 3),
+            "provider": round(self.provider, 3),
+            "fetch": round(self.fetch, 3),
+            "convert": round(self.convert, 3),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What one submission came to. `pictures` by place; `error` where it failed or fell short."""
+
+    places: tuple[int, ...]
+    record: AttemptRecord
+    pictures: Mapping[int, Delivered] = field(default_factory=dict)
+    error: ImagegateError | None = None
+    refused: bool = False
+    """Definitely no work was done: another route may try."""
+    surplus: int = 0
+    charge: Charge = "none"
+    cost_micros: int | None = None
+    usage: Mapping[str, Any] | None = None
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        return tuple(place for place in self.places if place not in self.pictures)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one plan contributed."""
+
+    candidate: Candidate
+    plan: Plan
+    results: tuple[CallResult, ...]
+
+    @property
+    def images(self) -> int:
+        return sum(len(result.pictures) for result in self.results)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of a request that made at least one picture. `pictures` in the order asked for."""
+
+    pictures: tuple[Delivered, ...]
+    failed: int
+    parts: tuple[Part, ...]
+    attempts: tuple[AttemptRecord, ...]
+    timing: Timing
+
+    @property
+    def main(self) -> Part:
+        """The part that made the most pictures; the earliest of equals."""
+        return max(self.parts, key=lambda part: part.images)
+
+    @property
+    def cost_micros(self) -> int | None:
+        """What was charged, in micro-dollars; None as soon as one charge is unknown."""
+        charged = [result for part in self.parts for result in part.results if result.charge != "none"]
+        if any(result.cost_micros is None for result in charged):
+            return None
+        return sum(result.cost_micros or 0 for result in charged)

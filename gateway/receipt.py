@@ -1,0 +1,85 @@
+"""The receipt of what really happened: the plan's entries, put right by the pictures that came back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+
+from gateway.outcome import Delivered, Outcome
+from normalization.plan import Plan
+from normalization.table import distance
+from normalization.vocabulary import Applied, Behavior, ImageRequest, Size
+
+SIZE_NAMES = frozenset({"size", "width", "height"})
+RATIO_TOLERANCE = Fraction(103, 100)
+"""Providers round a named ratio to their own grid of pixels; up to 3 % is that ratio still."""
+SCALE_TOLERANCE = Fraction(3, 2)
+"""In area: the nearest tier would be another one beyond the square of 2^(1/4)."""
+
+
+def receipt(outcome: Outcome, request: ImageRequest) -> tuple[tuple[Applied, ...], tuple[str, ...]]:
+    """The entries as they came true, and the repairs that were made, in words."""
+    plan = outcome.main.plan
+    pictures = outcome.pictures
+    entries = tuple(_truth(entry, plan, pictures) for entry in plan.applied)
+    if any(picture.flattened for picture in pictures) and request.background != "opaque":
+        note = f"{request.output_format} holds no transparency: flattened on white"
+        entries = tuple(
+            replace(entry, note=note) if entry.name == "output_format" and entry.note is None else entry
+            for entry in entries
+        )
+    return entries, tuple(dict.fromkeys(_repairs(outcome)))
+
+
+def _truth(entry: Applied, plan: Plan, pictures: tuple[Delivered, ...]) -> Applied:
+    if entry.behavior is Behavior.DROPPED:
+        return entry
+    if plan.finish.fit is not None and (entry.name in SIZE_NAMES):
+        return _enlarging(entry, plan, pictures)
+    if plan.finish.fit is None and plan.yields is not None and entry.note is None:
+        return _wish(entry, plan.yields, pictures)
+    return entry
+
+
+def _enlarging(entry: Applied, plan: Plan, pictures: tuple[Delivered, ...]) -> Applied:
+    """A promise was kept by enlarging, or not, whatever the plan expected."""
+    small = next((picture.source_size for picture in pictures if picture.enlarged), None)
+    if small is None:
+        return replace(entry, note=None) if entry.requested not in ("auto", "custom") else entry
+    return entry if entry.note else replace(entry, note=f"the provider delivered {small}: the picture is enlarged")
+
+
+def _wish(entry: Applied, expected: Size, pictures: tuple[Delivered, ...]) -> Applied:
+    got = next((picture.size for picture in pictures), expected)
+    if entry.name in ("aspect_ratio", "size") and distance(got.ratio.value, expected.ratio.value) > RATIO_TOLERANCE:
+        return replace(entry, note=f"the provider delivered {got}")
+    scale = distance(Fraction(got.pixels), Fraction(expected.pixels))
+    if entry.name == "resolution" and scale > SCALE_TOLERANCE:
+        return replace(entry, note=f"the provider delivered {got}")
+    return entry
+
+
+def _repairs(outcome: Outcome) -> Iterable[str]:
+    """What a provider gave that was not what it had been asked for, and was put right."""
+    for part in outcome.parts:
+        yields = part.plan.yields
+        for result in part.results:
+            for picture in result.pictures.values():
+                if yields is not None and picture.source_size not in (None, yields, picture.size):
+                    yield f"size: {picture.source_size} came instead of {yields}"
+                asked = _asked_format(part.plan)
+                if asked is not None and picture.source_format is not None and picture.source_format != asked:
+                    yield f"output_format: {picture.source_format.value} came instead of {asked}"
+            if result.surplus:
+                yield f"n: {result.surplus} more than asked for were left out"
+            if result.missing and result.pictures:
+                yield f"n: {len(result.missing)} of {len(result.places)} did not come"
+
+
+def _asked_format(plan: Plan) -> str | None:
+    """The format that the plan asked the provider for, by our name; None where it named none."""
+    entry = next((entry for entry in plan.applied if entry.name == "output_format"), None)
+    if entry is None or not isinstance(entry.sent, str):
+        return None
+    return "jpeg" if entry.sent == "jpg" else entry.sent
