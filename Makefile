@@ -1,0 +1,103 @@
+# `make` prints the verbs. Each works on a fresh machine with Python 3.11 or later, make and pip.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+# The first Python 3.11 or later; `make setup PYTHON=python3.12` chooses another.
+PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
+# Where the system's Python comes without ensurepip, its own pip fills the environment.
+PIP = $(if $(wildcard $(BIN)/pip),$(BIN)/python -m pip,$(PYTHON) -m pip --python $(BIN)/python)
+INSTALL = $(PIP) install -qq --disable-pip-version-check --no-input
+# Wheels whose sha256 is on record, and nothing that runs a stranger's build script.
+LOCKED = $(INSTALL) --require-hashes --only-binary :all: --no-deps
+# Good for Linux, macOS and Windows on every supported Python. A week's wait, because a poisoned release is seldom
+# found on its first day; no address, so that the files hold for whichever index a machine uses.
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build \
+	--exclude-newer "7 days" --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+RUNTIME := $(VENV)/.runtime-installed
+DEV := $(VENV)/.dev-installed
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(RUNTIME) ## make .venv with the locked dependencies and .venv/bin/imagegate
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "imagegate needs Python 3.11 or later: none found on the PATH (PYTHON=... names one)"; exit 1; }
+	@if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --without-pip $(VENV); \
+	else echo "$(PYTHON) has neither ensurepip nor pip: install them (on Debian-like systems: apt-get install python3-venv)"; exit 1; fi
+
+$(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "installing the locked dependencies into $(VENV)"
+	@$(LOCKED) -r requirements/build.txt -r requirements/runtime.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(RUNTIME)
+	@echo "installing what tests and checks use into $(VENV)"
+	@$(LOCKED) -r requirements/dev.txt
+	@touch $@
+
+.PHONY: run
+run: setup ## serve the embedded default on http://127.0.0.1:8000 (ARGS="--port 9000" adds to it)
+	@exec $(BIN)/imagegate serve $(ARGS)
+
+.PHONY: test
+test: $(DEV) ## run the tests with coverage (ARGS="-k seed" chooses)
+	@$(BIN)/python -m scripts.test_needs
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -n $(WORKERS) $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(if $(ARGS),,$(BIN)/python -m scripts.check_coverage)
+
+.PHONY: check
+check: $(DEV) ## lint, types, layers, docs in step, licences, sizes
+	@$(BIN)/python -m scripts.check
+
+.PHONY: fix
+fix: $(DEV) ## mend what ruff can mend, and format
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format --quiet .
+
+.PHONY: docs
+docs: $(DEV) ## write the generated parts of the documentation
+	@$(BIN)/python -m scripts.check_docs --write
+
+.PHONY: golden
+golden: $(DEV) ## write the golden wire files anew; review their diff
+	@IMAGEGATE_GOLDEN=write $(BIN)/python -m pytest -q -n 0 tests/providers
+	@git --no-pager diff --stat -- tests/wire
+
+.PHONY: provider
+provider: $(DEV) ## start a new provider: make provider name=acme
+	@test -n "$(name)" || { echo "which provider? make provider name=acme"; exit 2; }
+	@$(BIN)/python -m scripts.new_provider "$(name)"
+
+.PHONY: demo
+demo: $(DEV) ## the gateway against simulated providers
+	@$(BIN)/python -m tests.simulators.demo $(ARGS)
+
+.PHONY: bench
+bench: $(DEV) ## benchmarks, printed as ratios
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: lock
+lock: $(DEV) ## compile requirements/*.txt from pyproject.toml (ARGS=--upgrade: take newer versions)
+	@$(COMPILE) pyproject.toml --output-file requirements/runtime.txt $(ARGS)
+	@$(COMPILE) pyproject.toml --extra dev --constraints requirements/runtime.txt --output-file requirements/dev.txt $(ARGS)
+	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
+		$(COMPILE) - --output-file requirements/build.txt $(ARGS)
+
+.PHONY: clean
+clean: ## remove what can be made again, .venv included; pictures and state stay
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
