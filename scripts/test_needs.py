@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.files import ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def install(names: Sequence[str]) -> None:
     )
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
-        done = subprocess.run(["apt-get", *step], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True)  # noqa: S603, S607  # fixed words
+        done = subprocess.run(["apt-get", *step], env=quiet, stdin=subprocess.DEVNULL, capture_output=True, text=True)
         if done.returncode:
             print(f"apt-get {step[0]} failed: {done.stderr.strip()[-500:]}", file=sys.stderr)
             return

@@ -1,0 +1,66 @@
+"""The parts of the documentation that are written by the code they describe, so that they cannot lie.
+
+A part stands between `<!-- generated: NAME -->` and `<!-- end -->` in its file. `make docs` writes them,
+`make check` fails where one is out of step. A new part is one function and one line of `PARTS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from normalization.errors import ConfigurationError, ImagegateError
+from scripts.files import ROOT
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table; None is an empty cell, a pipe is escaped."""
+
+    def line(cells: Iterable[object]) -> str:
+        return "| " + " | ".join("" if cell is None else str(cell).replace("|", "\\|") for cell in cells) + " |"
+
+    return "\n".join([line(heads), "|" + "---|" * len(heads), *map(line, rows)])
+
+
+def descendants(base: type[ImagegateError]) -> list[type[ImagegateError]]:
+    """Every subclass that has none of its own, in the order in which they are written."""
+    found: list[type[ImagegateError]] = []
+    for child in base.__subclasses__():
+        found += descendants(child) or [child]
+    return found
+
+
+def errors() -> str:
+    def retry(error: type[ImagegateError]) -> str | None:
+        return None if error.should_retry is None else str(error.should_retry).lower()
+
+    answered = [error for error in descendants(ImagegateError) if error is not ConfigurationError]
+    return table(
+        ("status", "type", "code", "x-should-retry", "may have been charged"),
+        (
+            (error.status, f"`{error.type}`", f"`{error.code}`", retry(error), error.charge.replace("none", "no"))
+            for error in answered
+        ),
+    )
+
+
+def verbs() -> str:
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    found = [re.fullmatch(r"([a-z-]+):.*## (.*)", line) for line in lines]
+    return table(("verb", "does"), ((f"`make {match[1]}`", match[2]) for match in found if match))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`file` is relative to the repository."""
+
+    file: str
+    name: str
+    write: Callable[[], str]
+
+
+PARTS: tuple[Part, ...] = (
+    Part("docs/api.md", "errors", errors),
+    Part("docs/contributing.md", "verbs", verbs),
+)
