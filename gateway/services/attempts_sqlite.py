@@ -1,0 +1,172 @@
+"""Attempts in a SQLite file under the data directory: one writer thread, many submissions per commit.
+
+The event loop gathers what is to be written into a batch; one batch at a time is with the writer, and becomes one
+transaction with one fsync. While it is written the next one gathers, so the slower the disk, the larger the batches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from gateway.services.attempts import Attempt, NewAttempt, Settlement
+from gateway.services.attempts_schema import MIGRATIONS, UNSETTLED
+from gateway.services.attempts_writer import Batch, Question, Report, Writer
+from gateway.services.sqlite import open_database
+from normalization.errors import OperatorError, StateUnavailable
+
+log = logging.getLogger("imagegate.attempts")
+
+T = TypeVar("T")
+
+FILE = "imagegate.sqlite3"
+LINGER_SECONDS = 0.1
+"""How long a settlement may wait for company: nobody waits for it, and a commit has a price."""
+RETRY_SECONDS = 1.0
+"""After a failed write, before what must not be lost is tried again."""
+
+
+class SqliteAttempts:
+    """`Attempts` in `data_dir`/imagegate.sqlite3, for one event loop. Opening it, which blocks, settles as `maybe`
+    whatever was being sent when the last process ended.
+
+    Raises StorageFull or StateUnavailable when the file cannot be had, ConfigurationError when it is of a newer
+    version of imagegate.
+    """
+
+    def __init__(self, data_dir: Path, *, linger_seconds: float = LINGER_SECONDS) -> None:
+        self._writer = Writer(open_database(data_dir / FILE, MIGRATIONS), self._written)
+        self._linger_seconds = linger_seconds
+        self._next = Batch()
+        self._writing = False
+        self._flush_at: asyncio.Handle | None = None
+        self._urgent = False
+        self._closed = False
+
+    async def begin(self, attempt: NewAttempt) -> None:
+        row = (
+            attempt.id,
+            attempt.generation_id,
+            attempt.request_id,
+            attempt.provider,
+            attempt.model,
+            attempt.requested_model,
+            attempt.key_name,
+            attempt.user,
+            attempt.images,
+            attempt.planned_cost_micros,
+            attempt.created,
+        )
+        self._refuse_when_closed()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._next.begun.append((row, done))
+        self._flush_soon()
+        try:
+            await done
+        except asyncio.CancelledError:
+            # The record may be made already, and its caller will not send: without this it would end as "maybe".
+            await self.settle(attempt.id, Settlement("not_sent", "cancelled", "none", 0, 0, 0.0))
+            raise
+
+    async def accepted(self, attempt_id: str, job: str) -> None:
+        self._refuse_when_closed()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._next.accepted.append(((attempt_id, job), done))
+        self._flush_soon()
+        await done
+
+    async def settle(self, attempt_id: str, settlement: Settlement) -> None:
+        self._refuse_when_closed()
+        row = (
+            attempt_id,
+            settlement.state,
+            settlement.outcome,
+            settlement.charge,
+            settlement.cost_micros,
+            settlement.images,
+            settlement.seconds,
+        )
+        self._next.settled.append((row, None))
+        self._flush_later(self._linger_seconds)
+
+    async def unsettled(self) -> list[Attempt]:
+        return await self._ask(_read_unsettled)
+
+    async def ping(self) -> None:
+        await self._ask(_take_write_lock)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(OperatorError):
+            await self._put(lambda _: None)
+        if self._flush_at is not None:
+            self._flush_at.cancel()
+        if self._next:
+            log.error("%d records of attempts could not be written and are lost", len(list(self._next.rows())))
+        await self._writer.stop()
+
+    async def _ask(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        self._refuse_when_closed()
+        return await self._put(ask)
+
+    async def _put(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._next.questions.append(Question(ask, answer))
+        self._flush_soon()
+        return await answer
+
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise StateUnavailable("the gateway is shutting down; try again in a moment")
+
+    def _flush_soon(self) -> None:
+        """Hand the batch over once the event loop has run what is ready now, which may have more to add."""
+        if self._writing or self._urgent:
+            return
+        if self._flush_at is not None:
+            self._flush_at.cancel()
+        self._urgent = True
+        self._flush_at = asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush_later(self, seconds: float) -> None:
+        if not self._writing and self._flush_at is None:
+            self._flush_at = asyncio.get_running_loop().call_later(seconds, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_at, self._urgent, self._writing = None, False, True
+        batch, self._next = self._next, Batch()
+        self._writer.write(batch)
+
+    def _written(self, report: Report) -> None:
+        """Back on the event loop: answer those who wait, and go on with what has gathered."""
+        self._writing = False
+        for future, result in report.told:
+            if future.done():  # its waiter was cancelled
+                continue
+            if isinstance(result, BaseException):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+        kept, following = report.kept, self._next
+        following.accepted[:0], following.settled[:0] = kept.accepted, kept.settled
+        if following.begun or following.questions or any(done for _, done in following.accepted):
+            self._flush_soon()
+        elif following:
+            self._flush_later(RETRY_SECONDS if kept else self._linger_seconds)
+
+
+def _read_unsettled(connection: sqlite3.Connection) -> list[Attempt]:
+    found = connection.execute(UNSETTLED).fetchall()
+    return [Attempt(NewAttempt(*row[:-2]), state=row[-2], job=row[-1]) for row in found]
+
+
+def _take_write_lock(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ROLLBACK")

@@ -1,0 +1,164 @@
+"""The thread that writes attempts: takes batches, makes each one transaction, and reports back to the event loop.
+
+A batch is three statements however many rows it has, because every step of SQLite gives up Python's lock, and taking
+it back from a busy event loop can take 5 ms each time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from gateway.services.attempts_schema import ACCEPT, BEGIN, INTERRUPT, SETTLE
+from gateway.services.sqlite import translated
+from normalization.errors import ImagegateError, StateUnavailable
+
+log = logging.getLogger("imagegate.attempts")
+
+Row = tuple[tuple[Any, ...], "asyncio.Future[None] | None"]
+"""What to write, and who waits for it."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one transaction writes, in this order: an attempt is begun before it is accepted before it is settled."""
+
+    begun: list[Row] = field(default_factory=list)
+    accepted: list[Row] = field(default_factory=list)
+    settled: list[Row] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.begun or self.accepted or self.settled or self.questions)
+
+    def rows(self) -> Iterator[Row]:
+        yield from self.begun
+        yield from self.accepted
+        yield from self.settled
+
+    def singles(self) -> Iterator[Batch]:
+        yield from (Batch(begun=[row]) for row in self.begun)
+        yield from (Batch(accepted=[row]) for row in self.accepted)
+        yield from (Batch(settled=[row]) for row in self.settled)
+
+
+@dataclass(slots=True)
+class Question:
+    """Something to read after the batch is written."""
+
+    ask: Callable[[sqlite3.Connection], Any]
+    answer: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of a batch: answers for those who wait, and what has to be written again."""
+
+    told: list[tuple[asyncio.Future[Any], Any]] = field(default_factory=list)
+    kept: Batch = field(default_factory=Batch)
+
+
+class Writer:
+    """The thread that owns the connection."""
+
+    def __init__(self, connection: sqlite3.Connection, written: Callable[[Report], None]) -> None:
+        self._connection = connection
+        self._interrupt()
+        self._written = written
+        self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        # A daemon: a process that ends without closing loses the last settlements, and does not hang.
+        self._thread = threading.Thread(target=self._run, name="attempts", daemon=True)
+        self._thread.start()
+
+    def _interrupt(self) -> None:
+        try:
+            found = self._connection.execute(INTERRUPT).rowcount
+        except sqlite3.Error as error:
+            self._connection.close()
+            raise translated(error) from error
+        if found:
+            log.warning("%d submissions were under way when the last process ended; their outcome is unknown", found)
+
+    def write(self, batch: Batch) -> None:
+        """Hand over a batch; `written` is called with its report on the event loop that runs now."""
+        self._loop = asyncio.get_running_loop()
+        self._batches.put(batch)
+
+    async def stop(self) -> None:
+        self._batches.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _run(self) -> None:
+        with contextlib.closing(self._connection):
+            while (batch := self._batches.get()) is not None:
+                report = self._write(batch)
+                assert self._loop is not None  # noqa: S101  (set with the first batch)
+                try:
+                    self._loop.call_soon_threadsafe(self._written, report)
+                except RuntimeError:  # the loop is closed: nobody waits, and nothing more will come
+                    return
+
+    def _write(self, batch: Batch) -> Report:
+        report = Report()
+        self._write_rows(batch, report)
+        for question in batch.questions:
+            report.told.append((question.answer, self._answer(question)))
+        return report
+
+    def _write_rows(self, batch: Batch, report: Report) -> None:
+        rows = list(batch.rows())
+        if not rows:
+            return
+        error: ImagegateError | None = None
+        try:
+            self._commit(batch)
+        except sqlite3.Error as failure:
+            # What cannot be written now can be later, unless the row itself is at fault.
+            if isinstance(failure, sqlite3.IntegrityError) and len(rows) > 1:
+                return self._write_apart(batch, report)
+            error = translated(failure)
+            if not isinstance(failure, sqlite3.IntegrityError):
+                report.kept.accepted = [(row, None) for row, _ in batch.accepted]
+                report.kept.settled = batch.settled
+            log.error("attempts could not be recorded: %s", failure)
+        except Exception as failure:
+            if len(rows) > 1:
+                return self._write_apart(batch, report)
+            error = StateUnavailable("this request cannot be recorded, and was not sent", detail=repr(failure))
+            log.exception("an attempt could not be recorded")
+        report.told.extend((done, error) for _, done in rows if done is not None)
+        return None
+
+    def _write_apart(self, batch: Batch, report: Report) -> None:
+        """Row by row, so that one that cannot be written does not take the others with it."""
+        for single in batch.singles():
+            self._write_rows(single, report)
+
+    def _commit(self, batch: Batch) -> None:
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        try:
+            for statement, rows in ((BEGIN, batch.begun), (ACCEPT, batch.accepted), (SETTLE, batch.settled)):
+                if rows:
+                    execute(statement, (orjson.dumps([row for row, _ in rows]).decode(),))
+            execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                execute("ROLLBACK")
+            raise
+
+    def _answer(self, question: Question) -> Any:
+        try:
+            return question.ask(self._connection)
+        except sqlite3.Error as error:
+            return translated(error)

@@ -1,0 +1,73 @@
+"""A SQLite file as the house keeps it: private, durable, its schema brought up to date step by step."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from normalization.errors import ConfigurationError, OperatorError, StateUnavailable, StorageFull
+
+BUSY_SECONDS = 5.0
+"""How long to wait for another process that writes to the same file."""
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def open_database(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connection:
+    """A connection in autocommit mode, for one thread at a time. A commit survives a power cut (WAL, synchronous=FULL).
+
+    `migrations[i]` leads from schema version i to i + 1. The file is made 0600, its directory 0700 when it is new.
+    Raises StorageFull, StateUnavailable, or ConfigurationError when the file's schema is newer than `migrations`.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # SQLite would make the file readable to all, and gives its companions (-wal, -shm) the file's own mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StateUnavailable(f"the state file {path} cannot be opened: {error.strerror}") from error
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise translated(error) from error
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        _migrate(connection, migrations, path)
+    except sqlite3.Error as error:
+        connection.close()
+        raise translated(error) from error
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], path: Path) -> None:
+    # One transaction, begun for writing: of several processes that start at once, one migrates, the rest find it done.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(migrations):
+            raise ConfigurationError(
+                f"{path} has schema version {version}, made by a newer imagegate; this one knows up to "
+                f"{len(migrations)}: run the newer one, or point server.data_dir elsewhere"
+            )
+        for step in migrations[version:]:
+            step(connection)
+        connection.execute(f"PRAGMA user_version = {len(migrations)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def translated(error: sqlite3.Error) -> OperatorError:
+    """What a failure of SQLite's is to the client and the operator."""
+    code = getattr(error, "sqlite_errorcode", None)
+    name = getattr(error, "sqlite_errorname", type(error).__name__)
+    if code is not None and code & 0xFF == sqlite3.SQLITE_FULL:
+        return StorageFull("the gateway's disk is full", detail=f"{name}: {error}")
+    return StateUnavailable("the gateway cannot keep records now", detail=f"{name}: {error}")

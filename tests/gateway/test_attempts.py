@@ -1,0 +1,346 @@
+"""Attempts on record: durable before they are sent, settled once, honest after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import stat
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.services.attempts import Attempt, NewAttempt, Settlement, new_id
+from gateway.services.attempts_schema import MIGRATIONS
+from gateway.services.attempts_sqlite import FILE, SqliteAttempts
+from gateway.services.sqlite import open_database
+from normalization.errors import ConfigurationError, OperatorError, StateUnavailable, StorageFull
+
+pytestmark = pytest.mark.anyio
+
+DONE = Settlement("done", "ok", "charged", 70_000, 1, 1.5)
+
+
+def an_attempt(**changes: Any) -> NewAttempt:
+    usual = NewAttempt(
+        id=new_id(),
+        generation_id="gen_1",
+        request_id="req_1",
+        provider="apiframe",
+        model="flux-2-max",
+        requested_model="flux-2-max",
+        key_name="web-team",
+        user=None,
+        images=1,
+        planned_cost_micros=70_000,
+        created=1_760_000_000.25,
+    )
+    return replace(usual, **changes)
+
+
+@asynccontextmanager
+async def opened(data_dir: Path) -> AsyncIterator[SqliteAttempts]:
+    attempts = SqliteAttempts(data_dir, linger_seconds=0)
+    try:
+        yield attempts
+    finally:
+        await attempts.close()
+
+
+def rows(data_dir: Path) -> dict[str, dict[str, Any]]:
+    """What another process finds in the file."""
+    connection = sqlite3.connect(data_dir / FILE)
+    connection.row_factory = sqlite3.Row
+    found = {row["id"]: dict(row) for row in connection.execute("SELECT * FROM attempts")}
+    connection.close()
+    return found
+
+
+async def pragma(attempts: SqliteAttempts, statement: str) -> Any:
+    """Run a PRAGMA on the connection that writes."""
+    return await attempts._ask(lambda connection: connection.execute(f"PRAGMA {statement}").fetchone())
+
+
+def test_new_ids_are_ulids_that_sort_by_time() -> None:
+    earlier, later = new_id(1_469_918_176.385), new_id(1_469_918_176.386)
+    assert earlier < later
+    assert len(earlier) == 26
+    assert set(earlier) <= set("0123456789ABCDEFGHJKMNPQRSTVWXYZ")
+    assert earlier[:10] == "01ARYZ6S41"  # the example of the ULID specification
+    assert len({new_id(0.0) for _ in range(1000)}) == 1000
+
+
+async def test_what_began_is_on_record_before_begin_returns(tmp_path: Path) -> None:
+    attempt = an_attempt(user="u-1", key_name=None, planned_cost_micros=None)
+    async with opened(tmp_path) as attempts:
+        await attempts.begin(attempt)
+        [row] = rows(tmp_path).values()
+        assert row["state"] == "sending"
+        assert {name: row[name] for name in ("id", "user", "key_name", "planned_cost_micros", "created")} == {
+            "id": attempt.id,
+            "user": "u-1",
+            "key_name": None,
+            "planned_cost_micros": None,
+            "created": 1_760_000_000.25,
+        }
+
+
+async def test_a_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
+    async with opened(tmp_path) as attempts:
+        assert await pragma(attempts, "synchronous") == (2,)
+        assert await pragma(attempts, "journal_mode") == ("wal",)
+        assert await pragma(attempts, "busy_timeout") == (5000,)
+
+
+async def test_a_job_is_on_record_before_accepted_returns(tmp_path: Path) -> None:
+    attempt = an_attempt()
+    async with opened(tmp_path) as attempts:
+        await attempts.begin(attempt)
+        await attempts.accepted(attempt.id, "job-7")
+        row = rows(tmp_path)[attempt.id]
+        assert (row["state"], row["job"]) == ("accepted", "job-7")
+        assert await attempts.unsettled() == [Attempt(attempt, "accepted", "job-7")]
+
+
+async def test_a_settlement_is_written_by_the_time_of_close(tmp_path: Path) -> None:
+    attempt = an_attempt()
+    attempts = SqliteAttempts(tmp_path, linger_seconds=3600)
+    await attempts.begin(attempt)
+    await attempts.settle(attempt.id, DONE)
+    assert rows(tmp_path)[attempt.id]["state"] == "sending"
+    await attempts.close()
+    row = rows(tmp_path)[attempt.id]
+    assert [row[name] for name in ("state", "outcome", "charge", "cost_micros", "delivered", "seconds")] == [
+        "done",
+        "ok",
+        "charged",
+        70_000,
+        1,
+        1.5,
+    ]
+
+
+async def test_a_settlement_needs_neither_company_nor_close_to_be_written(tmp_path: Path) -> None:
+    attempt = an_attempt()
+    async with opened(tmp_path) as attempts:
+        await attempts.begin(attempt)
+        await attempts.settle(attempt.id, DONE)
+        while rows(tmp_path)[attempt.id]["state"] == "sending":  # noqa: ASYNC110  (nothing tells: that is the point)
+            await asyncio.sleep(0)
+
+
+async def test_the_first_settlement_stands(tmp_path: Path) -> None:
+    attempt = an_attempt()
+    async with opened(tmp_path) as attempts:
+        await attempts.begin(attempt)
+        await attempts.settle(attempt.id, DONE)
+        assert await attempts.unsettled() == []
+        await attempts.settle(attempt.id, replace(DONE, state="failed", charge="none"))
+        await attempts.accepted(attempt.id, "job-late")
+        row = rows(tmp_path)[attempt.id]
+        assert (row["state"], row["charge"], row["job"]) == ("done", "charged", None)
+
+
+async def test_many_at_once_share_a_few_commits_and_none_is_lost(tmp_path: Path) -> None:
+    many = [an_attempt() for _ in range(200)]
+    async with opened(tmp_path) as attempts:
+        commits = 0
+
+        def count(statement: str) -> None:
+            nonlocal commits
+            commits += statement == "COMMIT"
+
+        await attempts._ask(lambda connection: connection.set_trace_callback(count))
+
+        async def whole(attempt: NewAttempt) -> None:
+            await attempts.begin(attempt)
+            await attempts.accepted(attempt.id, f"job-{attempt.id}")
+            await attempts.settle(attempt.id, DONE)
+
+        await asyncio.gather(*map(whole, many))
+        assert await attempts.unsettled() == []
+        assert commits <= 6
+    found = rows(tmp_path)
+    assert {attempt.id for attempt in many} == set(found)
+    assert all(row["state"] == "done" and row["job"] == f"job-{row['id']}" for row in found.values())
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from gateway.services.attempts import NewAttempt
+from gateway.services.attempts_sqlite import SqliteAttempts
+
+async def main():
+    attempts = SqliteAttempts(Path(sys.argv[1]))
+    for id in sys.argv[2:]:
+        await attempts.begin(NewAttempt(id, "gen", "req", "p", "m", "m", None, None, 1, None, 0.0))
+    await attempts.accepted(sys.argv[3], "job-1")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_after_a_kill_the_half_sent_may_have_cost_and_the_accepted_is_still_open(tmp_path: Path) -> None:
+    sent, taken = new_id(1.0), new_id(2.0)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path, sent, taken)
+    assert await process.wait() == -signal.SIGKILL
+    async with opened(tmp_path) as attempts:
+        assert [(each.submission.id, each.state, each.job) for each in await attempts.unsettled()] == [
+            (taken, "accepted", "job-1")
+        ]
+        row = rows(tmp_path)[sent]
+        assert (row["state"], row["outcome"], row["charge"]) == ("maybe", "interrupted", "unknown")
+
+
+async def test_a_restart_beside_a_living_process_does_not_take_its_attempts_away(tmp_path: Path) -> None:
+    attempt, other = an_attempt(), an_attempt()
+    async with opened(tmp_path) as living:
+        await living.begin(attempt)
+        await living.begin(other)
+        async with opened(tmp_path):
+            assert rows(tmp_path)[attempt.id]["state"] == "maybe"
+        await living.accepted(other.id, "job-9")
+        await living.settle(attempt.id, DONE)
+        assert [each.submission.id for each in await living.unsettled()] == [other.id]
+        row = rows(tmp_path)[attempt.id]
+        assert (row["state"], row["charge"]) == ("done", "charged")
+
+
+async def test_a_begin_that_is_cancelled_is_settled_as_not_sent(tmp_path: Path) -> None:
+    attempt = an_attempt()
+    async with opened(tmp_path) as attempts:
+        task = asyncio.create_task(attempts.begin(attempt))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert await attempts.unsettled() == []
+        row = rows(tmp_path)[attempt.id]
+        assert (row["state"], row["outcome"], row["charge"]) == ("not_sent", "cancelled", "none")
+
+
+async def test_a_full_disk_refuses_before_anything_is_sent(tmp_path: Path) -> None:
+    async with opened(tmp_path) as attempts:
+        (pages,) = await pragma(attempts, "page_count")
+        await pragma(attempts, f"max_page_count = {pages}")
+        with pytest.raises(StorageFull) as full:
+            await asyncio.gather(*(attempts.begin(an_attempt()) for _ in range(200)))
+        assert full.value.status == 503
+        assert full.value.should_retry is True
+        await pragma(attempts, "max_page_count = 1000000")
+        await attempts.begin(an_attempt())
+
+
+async def test_a_disk_that_turns_read_only_refuses_new_work_and_loses_no_old(tmp_path: Path) -> None:
+    attempt, job = an_attempt(), an_attempt()
+    async with opened(tmp_path) as attempts:
+        await attempts.begin(attempt)
+        await attempts.begin(job)
+        await pragma(attempts, "query_only = ON")
+        with pytest.raises(StateUnavailable):
+            await attempts.accepted(job.id, "job-3")
+        await attempts.settle(attempt.id, DONE)
+        with pytest.raises(StateUnavailable):
+            await attempts.begin(an_attempt())
+        with pytest.raises(StateUnavailable):
+            await attempts.ping()
+        await pragma(attempts, "query_only = OFF")
+        await attempts.ping()
+        assert await attempts.unsettled() == [Attempt(job, "accepted", "job-3")]
+        assert rows(tmp_path)[attempt.id]["state"] == "done"
+
+
+async def test_a_file_that_another_process_has_locked_refuses_rather_than_hangs(tmp_path: Path) -> None:
+    async with opened(tmp_path) as attempts:
+        await pragma(attempts, "busy_timeout = 0")
+        other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StateUnavailable):
+            await attempts.begin(an_attempt())
+        other.close()
+        await attempts.begin(an_attempt())
+
+
+async def test_one_record_that_cannot_be_written_does_not_take_its_neighbours_with_it(tmp_path: Path) -> None:
+    good, double, broken = an_attempt(), an_attempt(), an_attempt(user="\ud800")
+    async with opened(tmp_path) as attempts:
+        await attempts.begin(double)
+        ended = await asyncio.gather(*(attempts.begin(each) for each in (double, broken, good)), return_exceptions=True)
+        assert [type(each) for each in ended] == [StateUnavailable, StateUnavailable, type(None)]
+    assert set(rows(tmp_path)) == {good.id, double.id}
+
+
+async def test_nothing_is_recorded_after_close_and_closing_twice_is_fine(tmp_path: Path) -> None:
+    attempts = SqliteAttempts(tmp_path)
+    await attempts.close()
+    await attempts.close()
+    with pytest.raises(StateUnavailable):
+        await attempts.begin(an_attempt())
+    with pytest.raises(StateUnavailable):
+        await attempts.settle("x", DONE)
+
+
+async def test_what_is_lost_at_close_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    attempt = an_attempt()
+    attempts = SqliteAttempts(tmp_path, linger_seconds=3600)
+    await attempts.begin(attempt)
+    await pragma(attempts, "query_only = ON")
+    await attempts.settle(attempt.id, DONE)
+    await attempts.close()
+    assert "1 records of attempts could not be written and are lost" in caplog.text
+
+
+async def test_the_file_is_private(tmp_path: Path) -> None:
+    data_dir = tmp_path / "new" / "data"
+    async with opened(data_dir) as attempts:
+        await attempts.begin(an_attempt())
+        assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data_dir.iterdir()}
+        assert modes == {FILE: 0o600, f"{FILE}-wal": 0o600, f"{FILE}-shm": 0o600}
+
+
+def test_a_file_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
+    open_database(tmp_path / FILE, [*MIGRATIONS, lambda _: None]).close()
+    with pytest.raises(ConfigurationError, match="newer imagegate"):
+        SqliteAttempts(tmp_path)
+
+
+def test_a_migration_that_fails_leaves_the_schema_as_it_was(tmp_path: Path) -> None:
+    def half(connection: sqlite3.Connection) -> None:
+        connection.execute("CREATE TABLE half (x)")
+        raise sqlite3.OperationalError("no more")
+
+    open_database(tmp_path / FILE, MIGRATIONS).close()
+    with pytest.raises(OperatorError):
+        open_database(tmp_path / FILE, [*MIGRATIONS, half])
+    connection = open_database(tmp_path / FILE, MIGRATIONS)
+    assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'half'").fetchall() == []
+    connection.close()
+
+
+def test_a_link_in_place_of_the_state_file_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / FILE).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StateUnavailable):
+        SqliteAttempts(tmp_path)
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_place_where_no_file_can_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateUnavailable, match=os.fspath(tmp_path / "file" / FILE)):
+        SqliteAttempts(tmp_path / "file")
+
+
+def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"not a database at all" * 100)
+    with pytest.raises(StateUnavailable) as found:
+        SqliteAttempts(tmp_path)
+    assert "NOTADB" in found.value.detail
