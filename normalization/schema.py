@@ -70,9 +70,9 @@ def _values(parameter: Parameter, operation: Operation) -> dict[str, Any]:
             return {"type": "string", "pattern": _pattern(parameter, choices)}
         case "resolution":
             return {"type": ["string", "number"], "pattern": _pattern(parameter, choices), **_bounds(parameter)}
-        case "integer" | "number":
+        case kind:
             as_text = {} if parameter.pattern is None else {"pattern": _pattern(parameter, choices)}
-            return {"type": [parameter.kind, *(["string"] if as_text else [])], **as_text, **_bounds(parameter)}
+            return {"type": [kind, *(["string"] if as_text else [])], **as_text, **_bounds(parameter)}
 
 
 def _pattern(parameter: Parameter, choices: list[str]) -> str:

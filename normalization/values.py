@@ -201,12 +201,11 @@ def _ratio(parameter: Parameter, value: str, label: str) -> Ratio:
 def _resolution(parameter: Parameter, value: Any, label: str) -> Tier | None:
     if value == "auto":
         return None
-    text = value
     if not isinstance(value, str):
         number = _finite(parameter, value, label)
         _within(parameter, number, value, label)
-        text = f"{int(number)}" if number == int(number) else repr(number)
-    tier = _TIER.fullmatch(text)
+        return Tier.megapixels(str(int(number)) if number == int(number) else repr(number))
+    tier = _TIER.fullmatch(value)
     if tier is None or Fraction(tier[1]) == 0:
         raise invalid_value(label, value, parameter.accepts)
     return Tier.k(tier[1]) if tier[2] == "K" else Tier.megapixels(tier[1])
