@@ -9,13 +9,11 @@ from urllib.parse import urlsplit
 
 from providers.registry import PROVIDERS
 
-from gateway.config.model import ProviderEntry, Settings
+from gateway.config.entries import ProviderEntry
+from gateway.config.model import Settings
 from gateway.services.gates import Gate
 from providers.base import Options, Provider
 from providers.transport import Target
-
-SYNC_READ_SECONDS = 300.0
-"""How long a provider that answers with the picture itself may take: p99.9 of the slowest models, half as much again."""
 
 CONCURRENT = 500
 WORKER_CONCURRENT = 4
@@ -76,13 +74,13 @@ def _build(name: str, entry: ProviderEntry, settings: Settings) -> Backend:
     )
     secret = entry.api_key.get_secret_value() if entry.api_key is not None else None
     headers = {**entry.headers, **adapter.headers(secret)}
-    urls = entry.base_urls or [entry.base_url or adapter.base_url or ""]
+    urls = entry.addresses or (adapter.base_url or "",)
     targets = tuple(
         Target(
-            base_url=url.rstrip("/"),
+            base_url=url,
             headers=headers,
             connect_timeout=settings.limits.connect_seconds,
-            read_timeout=entry.timeout_seconds or SYNC_READ_SECONDS,
+            read_timeout=entry.timeout_seconds or settings.limits.read_seconds,
             reply_bytes_most=settings.limits.reply_bytes,
         )
         for url in urls

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from ipaddress import ip_network
-from pathlib import Path
 
 from providers.fetch import Fetcher
 
@@ -69,8 +67,8 @@ class Services:
 
     async def _start(self) -> None:
         settings, limits = self.settings, self.settings.limits
-        data_dir = Path(settings.server.data_dir)
-        data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        data_dir = settings.server.data_dir
+        await asyncio.to_thread(data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
         given = settings.storage.signing_key
         key = key_from_text(given.get_secret_value()) if given is not None else load_or_make_key(data_dir)
         self.signer = Signer([key], ttl=settings.storage.url_ttl_seconds)
@@ -91,14 +89,14 @@ class Services:
             options=FinishOptions(
                 default_quality=settings.normalization.default_quality,
                 limits=Limits(
-                    bytes_most=limits.reply_bytes,
+                    bytes_most=limits.result_bytes,
                     pixels_most=int(limits.output_megapixels * MEGAPIXEL * 1.5),
                     ratio_most=None,
                 ),
             ),
-            allow_private=tuple(ip_network(str(each)) for each in settings.network.allow_private),
-            bytes_most=limits.fetch_result_bytes,
-            fetch_seconds=limits.fetch_result_seconds,
+            allow_private=settings.network.allow_private,
+            bytes_most=limits.result_bytes,
+            fetch_seconds=limits.result_seconds,
         )
         driver = Driver(self.transport, self.attempts, finisher)
         self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL))

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gateway.backends import Backend
-from gateway.config.model import Route, Settings
+from gateway.config.entries import RouteEntry
+from gateway.config.model import Settings
 from gateway.outcome import Candidate, ResponseFormat
 from gateway.routing import Catalogue, Resolved, default_response_format
 from normalization import planner
 from normalization.errors import InvalidValue, UnsupportedParameter
 from normalization.reading import Reading, read
-from normalization.rules import Price, Profile
+from normalization.rules import Profile
 from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, ImageRequest
 
 
@@ -86,14 +87,14 @@ class Ordering:
         return reading
 
     def _candidate(
-        self, body: Mapping[str, Any], resolved: Resolved, route: Route, reading: Reading
+        self, body: Mapping[str, Any], resolved: Resolved, route: RouteEntry, reading: Reading
     ) -> Candidate | str:
         request = self._read(body, resolved, route.defaults).request if route.defaults else reading.request
         profile = self.profile(route.provider, route.model)
         obstacle = planner.obstacle(request, profile)
         if obstacle is not None:
             return obstacle
-        price = _price(route)
+        price = None if route.price is None else route.price.value
         plan = planner.plan(
             request,
             profile,
@@ -102,12 +103,6 @@ class Ordering:
             output_pixels_most=int(self.settings.limits.output_megapixels * MEGAPIXEL),
         )
         return Candidate(self.backends[route.provider], profile, request, plan, price, route.timeout_seconds)
-
-
-def _price(route: Route) -> Price | None:
-    if route.price is None:
-        return None
-    return Price(route.price.usd_per_image, route.price.usd_per_megapixel, route.price.usd_per_request)
 
 
 def _lossless(candidates: list[Candidate]) -> list[Candidate]:

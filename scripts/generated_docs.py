@@ -10,7 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from normalization.capabilities import behaviors
 from normalization.errors import ConfigurationError, ImagegateError
+from normalization.table import named_ratio, table_size
+from normalization.vocabulary import Tier
+from providers.base import Options
+from providers.registry import PROVIDERS
 from scripts.files import ROOT
 
 
@@ -51,6 +56,37 @@ def verbs() -> str:
     return table(("verb", "does"), ((f"`make {match[1]}`", match[2]) for match in found if match))
 
 
+def sizes() -> str:
+    ratios = ("1:1", "5:4", "4:5", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16")
+    tiers = ("0.5", "1", "2", "4")
+    return table(
+        ("ratio", *(f"{tier}K" for tier in tiers)),
+        ((ratio, *(table_size(named_ratio(ratio), Tier.k(tier)) for tier in tiers)) for ratio in ratios),
+    )
+
+
+SHOWN = (
+    ("sketch", "sketch"),
+    ("flux_worker", "black-forest-labs/FLUX.2-dev"),
+    ("apiframe", "flux-2-max"),
+    ("onemin", "black-forest-labs/flux-2-max"),
+    ("modelverse", "black-forest-labs/flux-kontext-max/text-to-image"),
+    ("openai", "gpt-image-2"),
+    ("openai", "any other"),
+)
+"""The profiles of the matrix: one of each kind of provider, as a type and a model id."""
+
+
+def matrix() -> str:
+    profiles = [PROVIDERS[kind](Options(name=kind)).profile(model) for kind, model in SHOWN]
+    columns = [behaviors(profile) for profile in profiles]
+    heads = ("parameter", *(f"{kind}<br>{model.split('/')[-1]}" for kind, model in SHOWN))
+    rows: list[tuple[object, ...]] = [(f"`{name}`", *(column[name] for column in columns)) for name in columns[0]]
+    rows.append(("pictures a call", *(profile.count.most for profile in profiles)))
+    rows.append(("formats", *(" ".join(profile.output.names) for profile in profiles)))
+    return table(heads, rows)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """`file` is relative to the repository."""
@@ -63,4 +99,6 @@ class Part:
 PARTS: tuple[Part, ...] = (
     Part("docs/api.md", "errors", errors),
     Part("docs/contributing.md", "verbs", verbs),
+    Part("docs/normalization.md", "sizes", sizes),
+    Part("docs/normalization.md", "matrix", matrix),
 )

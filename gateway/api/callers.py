@@ -7,7 +7,7 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from starlette.requests import Request
 
@@ -30,11 +30,7 @@ class Keyring:
 
     def __init__(self, settings: Settings) -> None:
         self._open = settings.auth.mode == "none"
-        self._callers: list[tuple[bytes, Caller]] = []
-        for key in settings.auth.keys:
-            secret = key.key.get_secret_value()
-            digest = secret.removeprefix("sha256:").lower() if secret.startswith("sha256:") else _digest(secret)
-            self._callers.append((digest.encode(), Caller(key.name, tuple(key.models))))
+        self._callers = [(key.digest.encode(), Caller(key.name, key.models)) for key in settings.auth.keys]
 
     def identify(self, request: Request) -> Caller:
         """The caller by `Authorization: Bearer` or `api-key`; a key in the query is no key. Raises InvalidApiKey."""
@@ -79,14 +75,14 @@ def base_url(request: Request, settings: Settings) -> str:
     return f"{scheme}://{host}"
 
 
-def _trusted(request: Request, proxies: Sequence[object]) -> bool:
+def _trusted(request: Request, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:
     if request.client is None:
         return False
     try:
         peer = ip_address(request.client.host)
     except ValueError:
         return False
-    return any(peer in ip_network(str(proxy)) for proxy in proxies)
+    return any(peer in proxy for proxy in proxies)
 
 
 def _first(header: str | None) -> str:

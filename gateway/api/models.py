@@ -13,7 +13,6 @@ from gateway.routing import Resolved, allowed
 from normalization.capabilities import capabilities, union
 from normalization.errors import ModelNotAllowed
 from normalization.parameters import json_schema
-from normalization.rules import Price
 
 
 async def models(request: Request) -> JSONResponse:
@@ -62,8 +61,7 @@ def describe(services: Services, resolved: Resolved) -> dict[str, Any]:
 def _capabilities(ordering: Ordering, resolved: Resolved) -> dict[str, Any]:
     routes = []
     for route in resolved.routes:
-        price = route.price
-        given = None if price is None else Price(price.usd_per_image, price.usd_per_megapixel, price.usd_per_request)
+        given = None if route.price is None else route.price.value
         found = capabilities(ordering.profile(route.provider, route.model), given)
         routes.append({"provider": route.provider, "model": route.model, **found})
     return {**union(routes), "routes": routes}
