@@ -1,0 +1,106 @@
+"""Storage: where hosted pictures are kept until they expire, under names that cannot be guessed."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from normalization.vocabulary import Format
+
+CHUNK_BYTES = 256 * 1024
+"""The most that `Stored.chunks` yields at a time."""
+
+Content = bytes | bytearray | memoryview | Sequence[bytes | bytearray | memoryview]
+"""A file's bytes, whole or in pieces that follow each other."""
+
+_FORMATS = {format.extension: format for format in Format}
+_NAME = re.compile(r"[0-9a-f]{32}\.([a-z]+)")
+
+
+def new_name(format: Format) -> str:
+    """A new file name: 128 random bits in hexadecimal, and the format's extension."""
+    return f"{secrets.token_hex(16)}.{format.extension}"
+
+
+def format_of(name: str) -> Format | None:
+    """The format of a file's name, None where the text is not a name of ours. What this accepts is safe to join to a
+    path: 32 hexadecimal digits, a dot and a known extension."""
+    match = _NAME.fullmatch(name)
+    return None if match is None else _FORMATS.get(match[1])
+
+
+def pieces_of(content: Content) -> Sequence[memoryview]:
+    """The pieces of a content, as bytes."""
+    if isinstance(content, (bytes, bytearray, memoryview)):
+        content = [content]
+    return [memoryview(piece).cast("B") for piece in content]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    files: int
+    bytes: int
+
+
+class Stored(Protocol):
+    """A stored picture."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    @property
+    def format(self) -> Format: ...
+
+    @property
+    def created(self) -> float:
+        """Epoch seconds."""
+        ...
+
+    def chunks(self, start: int = 0) -> AsyncGenerator[bytes, None]:
+        """Its bytes from `start` on, at most CHUNK_BYTES at a time, in `size - start` bytes altogether.
+
+        Raises StateUnavailable when the picture cannot be read any more.
+        """
+        ...
+
+
+class Storage(Protocol):
+    """Where pictures are kept."""
+
+    async def put(self, content: Content, format: Format) -> str:
+        """Keep a picture, and return its name. It survives a crash from then on. Raises StorageFull or
+        StateUnavailable, and leaves nothing behind then."""
+        ...
+
+    async def open(self, name: str) -> Stored | None:
+        """The picture of that name; None where there is none, or where the text cannot be a name. Raises
+        StateUnavailable when that cannot be told."""
+        ...
+
+    async def sweep(self, now: float) -> int:
+        """Delete what is past its retention at `now` (epoch seconds), and return how many files that were."""
+        ...
+
+    async def usage(self) -> Usage:
+        """What is kept."""
+        ...
+
+    async def free_bytes(self) -> int:
+        """Bytes that may still be kept."""
+        ...
+
+    async def check(self) -> None:
+        """Return when a picture could be kept now; raise StorageFull or StateUnavailable otherwise."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of threads and connections."""
+        ...
