@@ -6,8 +6,6 @@ import asyncio
 import logging
 import time
 
-from providers.fetch import Fetcher
-
 from gateway.api.callers import Keyring
 from gateway.backends import build_backends
 from gateway.config.model import Settings
@@ -29,6 +27,7 @@ from gateway.submission import Driver
 from normalization.errors import OperatorError
 from normalization.pictures import FinishOptions, Limits
 from normalization.vocabulary import MEGAPIXEL
+from providers.fetch import Fetcher
 from providers.transport import Transport
 
 log = logging.getLogger("imagegate")
@@ -76,10 +75,13 @@ class Services:
             MemoryStorage(settings.storage.retention_seconds)
             if settings.storage.url == "memory"
             else FileStorage(
-                data_dir, retention_seconds=settings.storage.retention_seconds, floor_bytes=limits.disk_floor_bytes
+                data_dir,
+                retention_seconds=settings.storage.retention_seconds,
+                floor_bytes=limits.disk_floor_bytes,
+                most_bytes=limits.disk_bytes,
             )
         )
-        self.attempts = SqliteAttempts(data_dir)
+        self.attempts = await asyncio.to_thread(SqliteAttempts, data_dir)
         self.pool = CodecPool()
         self.transport = Transport()
         self.fetcher = Fetcher()
@@ -141,3 +143,4 @@ class Services:
         await self.fetcher.aclose()
         await self.pool.close()
         await self.attempts.close()
+        await self.storage.close()

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 from urllib.parse import urljoin
-
-from providers.fetch import Fetcher, FetchPolicy, Unfetchable
 
 from gateway.backends import origin
 from gateway.outcome import Delivered
 from gateway.services.codecs import CodecError, CodecPool
 from normalization.errors import BadUpstreamImage, GenerationFailed, ResultUnavailable
-from normalization.pictures import BadPicture, Finished, FinishOptions, inspect, needs_decoding, pass_through
+from normalization.pictures import BadPicture, Finished, FinishOptions, needs_decoding, pass_through
+from normalization.pictures.inspect import inspect
 from normalization.plan import Finish
 from providers.base import Work
+from providers.fetch import Fetcher, FetchPolicy, Unfetchable
 from providers.transport import Target
 
 FETCHES = 4
 """Looks for one result: it is paid for, and a GET is safe to repeat."""
-TRANSIENT = frozenset({"refused", "timeout", "status", "dns", "slow"})
+TRANSIENT = frozenset({"refused", "timeout", "status", "dns", "slow", "broken"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,3 @@ class Finisher:
             enlarged=done.enlarged,
             flattened=done.flattened,
         )
-
-
-def with_quality(options: FinishOptions, default_quality: int) -> FinishOptions:
-    """The operator's default encoder quality."""
-    return replace(options, default_quality=default_quality)

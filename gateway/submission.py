@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from gateway.finishing import Finisher
 from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order, Timing
-from gateway.services.attempts import Attempts, NewAttempt, Settlement, new_id
+from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, new_id
 from gateway.services.gates import GateTimeout
 from normalization import planner
 from normalization.errors import (
@@ -34,7 +34,7 @@ from providers.base import Artifact, Broken, Done, Failed, Pending, Stage, WireR
 from providers.transport import Target, Transport
 
 LOST_AFTER_SECONDS = 30.0
-"""A job that the provider does not know right after accepting it may only be late in its own books; later it is lost."""
+"""A job that is unknown right after it was accepted may only be late in the provider's books; later it is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,7 +292,7 @@ class _Submission:
         )
 
 
-def _state(result: CallResult) -> str:
+def _state(result: CallResult) -> Settled:
     if result.error is None or result.pictures:
         return "done"
     if result.refused:

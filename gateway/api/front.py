@@ -58,8 +58,8 @@ class Front:
             await self._refuse(error, scope, receive, with_headers, started=status != 0)
         except Exception as unexpected:
             log.exception("unexpected error", extra={"request_id": state["request_id"]}, exc_info=unexpected)
-            error = InternalError("an unexpected error in the gateway; the request id finds it in the log")
-            await self._refuse(error, scope, receive, with_headers, started=status != 0)
+            ours = InternalError("an unexpected error in the gateway; the request id finds it in the log")
+            await self._refuse(ours, scope, receive, with_headers, started=status != 0)
         log.info(
             "%s %s %d %.0f ms",
             scope["method"],

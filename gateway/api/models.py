@@ -12,7 +12,7 @@ from gateway.ordering import Ordering
 from gateway.routing import Resolved, allowed
 from normalization.capabilities import capabilities, union
 from normalization.errors import ModelNotAllowed
-from normalization.parameters import json_schema
+from normalization.schema import json_schema
 
 
 async def models(request: Request) -> JSONResponse:

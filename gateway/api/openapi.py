@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from normalization.parameters import json_schema
+from normalization.schema import json_schema
 
 _ERROR = {
     "type": "object",
