@@ -56,24 +56,29 @@ class JsonPieces:
                 yield pybase64.b64encode(data[start : start + SLICE])
 
 
+def described(order: Order, outcome: Outcome, delivery: tuple[Applied, ...]) -> dict[str, Any]:
+    """The answer without its pictures: what was made, by whom, at what cost, and what became of each parameter."""
+    request = outcome.main.candidate.request
+    entries, repairs = receipt(outcome, request)
+    entries = (*entries, *delivery)
+    first = outcome.pictures[0]
+    tail: dict[str, Any] = {"size": str(first.size), "output_format": first.format.value}
+    tail |= _echo(request, entries)
+    tail |= {"usage": _usage(outcome), "metadata": _metadata(order, outcome, entries, repairs)}
+    return tail
+
+
 def images_body(
     order: Order, outcome: Outcome, hosted: Sequence[Hosted], delivery: tuple[Applied, ...]
 ) -> tuple[JsonPieces, dict[str, str]]:
     """The body of an images answer, and the headers that go with it."""
-    request = outcome.main.candidate.request
-    entries, repairs = receipt(outcome, request)
-    entries = (*entries, *delivery)
-    metadata = _metadata(order, outcome, entries, repairs)
-    first = outcome.pictures[0]
-    tail: dict[str, Any] = {"size": str(first.size), "output_format": first.format.value}
-    tail |= _echo(request, entries)
-    tail |= {"usage": _usage(outcome), "metadata": metadata}
+    tail = described(order, outcome, delivery)
     pieces: list[bytes | Delivered] = [b'{"created":%d,"data":[' % int(time.time())]
     for index, each in enumerate(hosted):
         pieces.append(b"," if index else b"")
         pieces.extend(_item(each))
     pieces += [b"],", orjson.dumps(tail)[1:]]
-    return JsonPieces(pieces), _headers(outcome, entries, metadata)
+    return JsonPieces(pieces), _headers(outcome, tail["metadata"])
 
 
 def _item(hosted: Hosted) -> Iterator[bytes | Delivered]:
@@ -154,7 +159,7 @@ def _usage(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _headers(outcome: Outcome, entries: tuple[Applied, ...], metadata: dict[str, Any]) -> dict[str, str]:
+def _headers(outcome: Outcome, metadata: dict[str, Any]) -> dict[str, str]:
     headers = {
         "x-imagegate-provider": _ascii(outcome.main.plan.provider),
         "x-imagegate-model": _ascii(outcome.main.plan.model),
@@ -163,7 +168,7 @@ def _headers(outcome: Outcome, entries: tuple[Applied, ...], metadata: dict[str,
     }
     if metadata["cost"] is not None:
         headers["x-imagegate-cost"] = f"{metadata['cost']:.6f}"
-    degraded = list(dict.fromkeys(entry.name for entry in entries if entry.note is not None))
+    degraded = dict.fromkeys(entry["name"] for entry in metadata["parameters"] if "note" in entry)
     if degraded:
         headers["x-imagegate-degraded"] = _ascii(",".join(degraded))
     if outcome.failed:

@@ -14,12 +14,12 @@ from starlette.types import ASGIApp
 from gateway.api.answer import Hosted, images_body
 from gateway.api.bodies import read_json
 from gateway.api.callers import Caller, base_url
+from gateway.api.dry_run import dry_run
 from gateway.container import Services
 from gateway.ordering import Prepared
-from gateway.outcome import Candidate, Delivered, Order, Outcome
+from gateway.outcome import Delivered, Order, Outcome
 from gateway.routing import allowed
 from normalization.errors import InvalidValue, ModelNotAllowed, OperatorError
-from providers.base import WireRequest
 
 log = logging.getLogger("imagegate.images")
 
@@ -105,38 +105,3 @@ async def host(services: Services, prepared: Prepared, outcome: Outcome, base: s
 async def _store(services: Services, picture: Delivered, base: str) -> str:
     name = await services.storage.put(picture.data, picture.format)
     return f"{base}/v1/images/files/{name}?{services.signer.sign(name, time.time())}"
-
-
-def dry_run(prepared: Prepared) -> dict[str, Any]:
-    """What would be sent, to whom, and what it should cost."""
-    candidate = prepared.candidates[0]
-    plan = candidate.plan
-    entries = [*plan.applied, *prepared.delivery]
-    return {
-        "estimated": True,
-        "model": prepared.resolved.model,
-        "provider": plan.provider,
-        "total_cost_micros": plan.cost_micros,
-        "currency": "USD",
-        "components": None if plan.components is None else [part.entry() for part in plan.components],
-        "plan": {
-            "provider": plan.provider,
-            "model": plan.model,
-            "calls": calls(candidate),
-            "finish": plan.finish.steps(),
-            "parameters": [entry.entry() for entry in entries],
-            "lossless": plan.lossless,
-        },
-    }
-
-
-def calls(candidate: Candidate) -> list[dict[str, Any]]:
-    """The requests of a plan, as they will be sent; credentials and headers are left out."""
-    shown = []
-    for call in candidate.plan.calls:
-        first = candidate.backend.adapter.submit(call, "dry-run")
-        if isinstance(first, WireRequest):
-            shown.append({"method": first.method, "path": first.path, "body": first.json})
-        else:
-            shown.append({"method": "DRAW", "path": first.function, "body": first.arguments})
-    return shown

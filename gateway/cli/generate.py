@@ -1,0 +1,143 @@
+"""`imagegate generate`: make pictures and write them to files."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway.cli.making import Made, make_here, make_there
+from gateway.cli.parameters import read_pairs
+from gateway.cli.settings import settings_for
+from normalization.errors import InvalidValue
+from normalization.vocabulary import Format
+
+SECONDS = 600.0
+"""How long a gateway elsewhere may take; its own deadline is sooner."""
+
+SUFFIXES = {f".{form.value}": form for form in Format} | {".jpg": Format.JPEG}
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """What the command takes."""
+    parser.add_argument("prompt", help="what the picture shows")
+    parser.add_argument("-m", "--model", help="the model's name; the default model if left out")
+    parser.add_argument("-n", type=int, help="how many pictures, 1 to 10")
+    parser.add_argument("--size", help="WxH, W:H or auto")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; its ending picks the format")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="generate in this process, with this configuration")
+    parser.add_argument(
+        "--data-dir", type=Path, metavar="DIR", help="where state is kept when generating in this process"
+    )
+    parser.add_argument(
+        "--base-url",
+        default=os.environ.get("IMAGEGATE_BASE_URL"),
+        metavar="URL",
+        help="a running gateway, such as http://127.0.0.1:8000/v1 (or IMAGEGATE_BASE_URL)",
+    )
+    parser.add_argument(
+        "--api-key", default=os.environ.get("IMAGEGATE_API_KEY"), metavar="KEY", help="its key (or IMAGEGATE_API_KEY)"
+    )
+    parser.add_argument("--json", action="store_true", help="print what was made as JSON")
+    parser.add_argument("parameters", nargs="*", metavar="KEY=VALUE", help="any parameter of the API")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Generate, write, and tell."""
+    body = request_body(options)
+    target = _target(options.output)
+    if target is not None and not target.parent.is_dir():
+        raise InvalidValue(f"{target.parent} is not a folder to write to")
+    made = _make(options, body)
+    written = _write(made, target)
+    if options.json:
+        print(json.dumps({"files": [str(path) for path in written], "items": made.items, **made.answer}, indent=2))
+    else:
+        _tell(made, written)
+    return 0
+
+
+def request_body(options: argparse.Namespace) -> dict[str, Any]:
+    """The request that the words describe. A file's ending picks the format where nothing else does."""
+    body = {"prompt": options.prompt, **read_pairs(options.parameters)}
+    for name in ("model", "n", "size"):
+        if getattr(options, name) is not None:
+            body[name] = getattr(options, name)
+    if options.output is not None and "output_format" not in body:
+        form = SUFFIXES.get(options.output.suffix.lower())
+        if form is None:
+            accepted = ", ".join(sorted(SUFFIXES))
+            raise InvalidValue(f"{options.output}: a picture's file ends in one of {accepted}")
+        body["output_format"] = form.value
+    return body
+
+
+def _target(output: Path | None) -> Path | None:
+    return None if output is None else output.absolute()
+
+
+def _make(options: argparse.Namespace, body: Mapping[str, Any]) -> Made:
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task(f"generating with {body.get('model') or 'the default model'}", total=None)
+        if options.base_url and options.config is None:
+            return asyncio.run(make_there(options.base_url, options.api_key, body, seconds=SECONDS))
+        return asyncio.run(make_here(settings_for(options.config, data_dir=options.data_dir), body))
+
+
+def _write(made: Made, target: Path | None) -> list[Path]:
+    """Every picture in a file of its own: FILE for one, FILE-1, FILE-2, ... for several. Without FILE a new name in
+    the current folder; no file that exists is written over then."""
+    form = Format(str(made.answer.get("output_format", "png")))
+    written = []
+    for index, data in enumerate(made.pictures):
+        number = f"-{index + 1}" if len(made.pictures) > 1 else ""
+        if target is not None:
+            path = target.with_name(f"{target.stem}{number}{target.suffix}")
+            path.write_bytes(data)
+        else:
+            path = _fresh(form, data)
+        written.append(path)
+    return written
+
+
+def _fresh(form: Format, data: bytes) -> Path:
+    number = 1
+    while True:
+        path = Path.cwd() / f"imagegate-{number}.{form.extension}"
+        try:
+            with path.open("xb") as file:
+                file.write(data)
+            return path
+        except FileExistsError:
+            number += 1
+
+
+def _tell(made: Made, written: list[Path]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    metadata = made.answer.get("metadata") or {}
+    table = Table(box=None)
+    for head in ("file", "size", "seed"):
+        table.add_column(head)
+    for path, item in zip(written, made.items, strict=True):
+        size = item.get("size") or made.answer.get("size") or ""
+        seed = item.get("seed")
+        table.add_row(str(path), str(size), "" if seed is None else str(seed))
+    console = Console()
+    console.print(table)
+    cost = metadata.get("cost")
+    price = "unknown price" if cost is None else f"${cost:g}"
+    console.print(f"made by {metadata.get('provider')}/{metadata.get('executed_model')}, {price}", highlight=False)
+    for entry in metadata.get("parameters") or ():
+        if entry.get("note"):
+            console.print(f"{entry['name']}: {entry['note']}", highlight=False, markup=False)
