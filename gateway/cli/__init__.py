@@ -1,0 +1,113 @@
+"""The command line. Each command is a module of its own, imported only when it is the one that runs.
+
+Exit codes: 0 done, 1 it failed, 2 wrong usage or configuration, 130 interrupted. Errors go to stderr, one line each;
+whatever else goes wrong is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol, cast
+
+from gateway.cli.failure import CommandFailed
+from normalization.errors import ConfigurationError, ImagegateError
+
+PROGRAM = "imagegate"
+
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+class CommandModule(Protocol):
+    """What a command's module holds."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it and return the exit code. May raise ImagegateError, CommandFailed and OSError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Where a command is, and what it does in one line."""
+
+    module: str
+    summary: str
+
+    def load(self) -> CommandModule:
+        return cast("CommandModule", importlib.import_module(self.module))
+
+
+COMMANDS: Mapping[str, Command] = {
+    "serve": Command("gateway.cli.serve", "run the gateway"),
+    "check": Command("gateway.cli.check", "validate a configuration and show what becomes of each parameter"),
+    "models": Command("gateway.cli.models", "list the models and who makes them"),
+    "schema": Command("gateway.cli.schema", "print the JSON Schema of the configuration file"),
+    "keys": Command("gateway.cli.keys", "make a key for a client"),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line instead of the whole usage."""
+        self.exit(MISUSED, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; `argv` without the program's name. Wrong usage and --help end in SystemExit."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    _survive_plain_terminals()
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+    except ConfigurationError as error:
+        return _say(error.message, MISUSED)
+    except (CommandFailed, ImagegateError) as error:
+        return _say(f"{PROGRAM}: {error}", FAILED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone: keep the interpreter from complaining when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _say(f"{PROGRAM}: {where}{error.strerror or error}", FAILED)
+    return code
+
+
+def _run(given: Sequence[str]) -> int:
+    chosen = next((word for word in given if not word.startswith("-")), None)
+    parser = _Parser(prog=PROGRAM, description="A self-hosted gateway for image generation.")
+    parser.add_argument("--version", action="store_true", help="print the versions of this program and its codecs")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        added = commands.add_parser(name, help=command.summary, description=f"{command.summary.capitalize()}.")
+        if name == chosen:
+            command.load().add_arguments(added)
+    args = parser.parse_args(given)
+    if args.version:
+        from gateway.cli import version
+
+        return version.run()
+    if args.command is None:
+        parser.error(f"a command is missing: {', '.join(COMMANDS)}")
+    return COMMANDS[args.command].load().run(args)
+
+
+def _say(message: str, code: int) -> int:
+    print(message, file=sys.stderr)
+    return code
+
+
+def _survive_plain_terminals() -> None:
+    """A model's name may hold letters that the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

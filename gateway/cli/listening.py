@@ -1,0 +1,92 @@
+"""uvicorn, set up for this gateway: what it says, what it leaves to us, and how it ends."""
+
+from __future__ import annotations
+
+import logging
+import math
+import socket
+from collections.abc import Callable
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.config.model import Settings
+from normalization.errors import ImagegateError
+
+BACKLOG = 2048
+
+
+class Watched:
+    """The application, remembering why its start failed, so that an expected reason is told in one line."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+        self.failure: ImagegateError | OSError | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Starlette sends the traceback first and raises then: hold the one until the other tells whether it is due."""
+        held: list[Message] = []
+
+        async def send_unless_failed(message: Message) -> None:
+            if message["type"] == "lifespan.startup.failed":
+                held.append(message)
+            else:
+                await send(message)
+
+        try:
+            await self.app(scope, receive, send_unless_failed)
+        except (ImagegateError, OSError) as error:
+            if not held:
+                raise
+            self.failure = error
+            await send({"type": "lifespan.startup.failed"})
+        except BaseException:
+            for message in held:
+                await send(message)
+            raise
+
+
+class Server(uvicorn.Server):
+    """Calls `ready` once requests are accepted."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._ready()
+
+
+def server(app: ASGIApp, settings: Settings, ready: Callable[[], None]) -> Server:
+    """A server for one process. Its own words go to the `uvicorn.error` logger, which is left as it is configured."""
+    limits = settings.limits
+    config = uvicorn.Config(
+        app,
+        interface="asgi3",
+        http="httptools",
+        loop="auto",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # server.trusted_proxies decides, per request
+        timeout_keep_alive=math.ceil(limits.keep_alive_seconds),
+        timeout_graceful_shutdown=math.ceil(limits.drain_seconds),
+        h11_max_incomplete_event_size=limits.header_bytes,
+        backlog=BACKLOG,
+    )
+    # It says that the start failed and nothing more; `Watched` knows why.
+    logging.getLogger("uvicorn.error").addFilter(_says_something)
+    return Server(config, ready)
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    return record.msg != "Application startup failed. Exiting."

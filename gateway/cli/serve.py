@@ -1,0 +1,106 @@
+"""`imagegate serve`: the gateway on a socket, until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+from gateway.cli.configuration import add_config, print_warnings, settings_of
+from gateway.cli.failure import CommandFailed
+from gateway.config.model import Settings
+from gateway.config.references import exposure
+from normalization.errors import ConfigurationError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_config(parser)
+    parser.add_argument("--host", metavar="H", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", metavar="P", type=_port, help="port to listen on, 0 for any free one (8000)")
+    parser.add_argument("--data-dir", metavar="D", type=Path, help="where state and pictures are kept (imagegate-data)")
+    parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes; this version serves with 1")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.workers != 1:
+        raise ConfigurationError(f"--workers: {args.workers}: this version serves with one process; accepted: 1")
+    settings = _overridden(settings_of(args), args)
+    print_warnings(settings)
+    # Until uvicorn takes over, and when it hands the signal back after a graceful end, SIGTERM is an ordinary exit.
+    signal.signal(signal.SIGTERM, _stopped)
+    with _listener(settings.server.host, settings.server.port) as listener:
+        return _serve(settings, listener)
+
+
+def _serve(settings: Settings, listener: socket.socket) -> int:
+    from gateway.app import create_app
+    from gateway.cli.listening import Watched, server
+
+    watched = Watched(create_app(settings))
+    address = _address(settings.server.host, listener.getsockname()[1])
+    serving = server(watched, settings, lambda: print(_greeting(settings, address), flush=True))
+    try:
+        serving.run(sockets=[listener])
+    except KeyboardInterrupt:
+        return 0  # uvicorn hands Ctrl-C on when everything has ended
+    except SystemExit:
+        if watched.failure is not None:
+            raise watched.failure from None
+        raise
+    return 0
+
+
+def _overridden(settings: Settings, args: argparse.Namespace) -> Settings:
+    given = {"host": args.host, "port": args.port, "data_dir": args.data_dir}
+    said = {name: value for name, value in given.items() if value is not None}
+    if args.host is not None:
+        auth = {"mode": settings.auth.mode_written, "keys": settings.auth.keys}
+        problem = exposure(args.host, auth)
+        if problem is not None:
+            raise ConfigurationError(f"--host: {problem[0]}; accepted: {problem[1]}")
+    return settings.model_copy(update={"server": settings.server.model_copy(update=said)})
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    """A socket bound but not yet listening: who connects before the gateway is ready is refused, not kept waiting."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise CommandFailed(f"cannot listen on {host}: {error.strerror}") from None
+    try:
+        if sys.platform != "win32":  # there the option would let two processes share the port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise CommandFailed(
+            f"cannot listen on {host} port {port}: {error.strerror}; --port names another, 0 any free one"
+        ) from None
+    return listener
+
+
+def _greeting(settings: Settings, address: str) -> str:
+    """One line: where, what, and how a client gets there."""
+    names = list(settings.models)
+    models = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    key = "any api_key" if settings.auth.mode == "none" else "a key of auth.keys"
+    return f'imagegate on {address} with {models}; point a client at base_url="{address}/v1" with {key}'
+
+
+def _address(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104 - what to show for it, not what to bind
+    return f"http://{shown or (f'[{host}]' if ':' in host else host)}:{port}"
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; accepted: 0 to 65535")
+    return int(text)
+
+
+def _stopped(*_: Any) -> NoReturn:
+    sys.exit(0)

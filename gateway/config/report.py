@@ -1,0 +1,88 @@
+"""What is in force, and what is not: the effective configuration for the operator's eyes, and honest warnings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path as FilePath
+from typing import Any
+
+from gateway.config.mistakes import spell
+from gateway.config.model import Settings
+from gateway.config.references import Registry, keys_of, registry
+
+
+def effective(settings: Settings, *, adapters: Registry | None = None) -> dict[str, Any]:
+    """The configuration in force as JSON data, defaults included; each secret as "set" or "unset"."""
+    known = registry() if adapters is None else adapters
+    said: dict[str, Any] = _plain(settings.model_dump())
+    said["default_model"] = settings.default
+    for entry in said["providers"].values():
+        for key in set(entry) - set(keys_of(entry["type"], known)):
+            del entry[key]
+        if not entry["base_url"] and not entry.get("base_urls"):
+            entry["base_url"] = known[entry["type"]].base_url or None
+    return said
+
+
+def warnings(settings: Settings, *, adapters: Registry | None = None) -> list[str]:
+    """What the operator should know before relying on it, one line each: settings that are accepted but not yet in
+    force in this version, secrets in plain sight, and doors left open."""
+    known = registry() if adapters is None else adapters
+    return [*_doors(settings), *_providers(settings, known), *_not_yet(settings)]
+
+
+def _doors(settings: Settings) -> Iterator[str]:
+    auth = settings.auth
+    if auth.mode == "none" and not settings.server.loopback:
+        yield (
+            f"auth.mode: none: whoever can reach {settings.server.host} can spend on every provider; "
+            "add auth.keys to ask for a key"
+        )
+    if auth.mode == "none" and auth.keys:
+        yield "auth.mode: none: the keys under auth.keys are not asked for, and limit nobody"
+    if auth.mode == "keys" and not auth.keys:
+        yield "auth.keys: there is none, so every request for a picture is refused"
+    for place in settings.literal_secrets:
+        yield f"{place}: the secret stands in the file; a variable, ${{NAME}}, keeps it out of backups and versions"
+
+
+def _providers(settings: Settings, adapters: Registry) -> Iterator[str]:
+    for name, entry in settings.providers.items():
+        if adapters[entry.type].base_url and entry.api_key is None and not entry.headers:
+            yield f"{spell(('providers', name))}: no api_key, so {entry.type} will refuse every request"
+
+
+def _not_yet(settings: Settings) -> Iterator[str]:
+    """Accepted because the file's format promises them; each line goes when the setting works."""
+    for index, key in enumerate(settings.auth.keys):
+        if key.budget is not None:
+            where = spell(("auth", "keys", index, "budget"))
+            yield f"{where}: not yet in force in this version; nothing stops spending"
+    for name, model in settings.models.items():
+        if model.strategy != "priority":
+            yield (
+                f"{spell(('models', name, 'strategy'))}: {model.strategy} is not yet in force in this version; "
+                "routes are tried in the order written"
+            )
+        if model.fallback != "paid":
+            yield (
+                f"{spell(('models', name, 'fallback'))}: {model.fallback} is not yet in force in this version; "
+                "a route with a price may be tried after one without"
+            )
+        for index, route in enumerate(model.routes):
+            if route.on_unknown != "fail":
+                yield (
+                    f"{spell(('models', name, 'routes', index, 'on_unknown'))}: {route.on_unknown} is not yet in force "
+                    "in this version; a request whose outcome nobody knows fails"
+                )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(held) for name, held in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(held) for held in value]
+    if isinstance(value, Decimal | float):
+        return int(value) if value == int(value) else float(value)
+    return str(value) if isinstance(value, FilePath) else value
