@@ -1,0 +1,228 @@
+"""Rates: what each key may ask for in a minute, and at once.
+
+A minute is the last 60 seconds, counted exactly: never more than the limit in any 60 seconds. Only what is admitted
+counts. What a key is limited in is its entry in the configuration; what is not limited costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol
+
+from normalization.errors import RateLimitExceeded
+
+MINUTE = 60.0
+BUSY_RETRY_SECONDS = 1.0
+"""What a client is told to wait when all its places are taken: nobody knows when one becomes free."""
+
+
+class Limited(Protocol):
+    """A key's entry. None = no limit."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def requests_per_minute(self) -> int | None: ...
+
+    @property
+    def images_per_minute(self) -> int | None: ...
+
+    @property
+    def max_concurrent(self) -> int | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Leave to go on."""
+
+    headers: Mapping[str, str]
+    """`x-ratelimit-*-requests`, this request counted; empty where the key's requests are not limited."""
+
+
+class Stay(Protocol):
+    """A request as long as it goes on."""
+
+    async def __aenter__(self) -> Admission: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class Rates(Protocol):
+    """Keeps keys to their limits."""
+
+    def admit(self, key: str | None, images: int) -> Stay:
+        """`async with rates.admit("web-team", 4) as admission:` is one request for so many pictures. It counts as
+        concurrent until the block ends. `key`: a configured key's name; None, or a key without limits, may do all.
+
+        Raises RateLimitExceeded on entering, with `retry_after` in seconds; nothing is counted then.
+        """
+        ...
+
+    async def headers(self, key: str | None) -> Mapping[str, str]:
+        """The headers of `Admission` as they are now, for an answer to a request that was not admitted."""
+        ...
+
+
+class KeyRates:
+    """`Rates` within one process, for one event loop. `clock` gives monotonic seconds."""
+
+    def __init__(self, entries: Iterable[Limited], *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._keys: dict[str, _Key] = {}
+        self.configure(entries)
+
+    def configure(self, entries: Iterable[Limited]) -> None:
+        """Take over changed limits. What a key has used stays used."""
+        keys = {}
+        for entry in entries:
+            key = self._keys.get(entry.name) or _Key()
+            key.limit(entry)
+            if key.limited:
+                keys[entry.name] = key
+        self._keys = keys
+
+    def admit(self, key: str | None, images: int) -> Stay:
+        found = self._keys.get(key) if key is not None else None
+        return _UNLIMITED if found is None else _Stay(found, images, self._clock)
+
+    async def headers(self, key: str | None) -> Mapping[str, str]:
+        found = self._keys.get(key) if key is not None else None
+        return {} if found is None else found.headers(self._clock())
+
+
+class _Window:
+    """What was used of one limit in the last minute. `limit` None: nothing is counted."""
+
+    __slots__ = ("_total", "_used", "limit")
+
+    def __init__(self) -> None:
+        self.limit: int | None = None
+        self._used: deque[tuple[float, int]] = deque()
+        self._total = 0
+
+    def remaining(self, now: float) -> int:
+        """How much may be used now; 0 where there is no limit to tell of."""
+        while self._used and self._used[0][0] + MINUTE <= now:
+            self._total -= self._used.popleft()[1]
+        return max(0, (self.limit or 0) - self._total)
+
+    def wait(self, amount: int, now: float) -> float:
+        """Seconds until so much may be used, 0.0 = now. A whole minute when it is more than the limit itself."""
+        missing = 0 if self.limit is None else amount - self.remaining(now)
+        if missing <= 0:
+            return 0.0
+        for used_at, used in self._used:
+            missing -= used
+            if missing <= 0:
+                return used_at + MINUTE - now
+        return MINUTE
+
+    def use(self, amount: int, now: float) -> None:
+        if self.limit is not None:
+            self._used.append((now, amount))
+            self._total += amount
+
+    def cleared_after(self, now: float) -> float:
+        """Seconds until nothing counts any more."""
+        return self._used[-1][0] + MINUTE - now if self._used else 0.0
+
+
+class _Key:
+    """One key's limits, and how much of them is used."""
+
+    __slots__ = ("images", "in_progress", "max_concurrent", "requests")
+
+    def __init__(self) -> None:
+        self.requests = _Window()
+        self.images = _Window()
+        self.max_concurrent: int | None = None
+        self.in_progress = 0
+
+    def limit(self, entry: Limited) -> None:
+        self.requests.limit = entry.requests_per_minute
+        self.images.limit = entry.images_per_minute
+        self.max_concurrent = entry.max_concurrent
+
+    @property
+    def limited(self) -> bool:
+        return any(limit is not None for limit in (self.requests.limit, self.images.limit, self.max_concurrent))
+
+    def enter(self, images: int, now: float) -> None:
+        """Count one request for so many pictures, or raise RateLimitExceeded and count nothing."""
+        wait = self.requests.wait(1, now)
+        if wait > 0:
+            raise _exceeded(f"this key may make {self.requests.limit} requests a minute", wait)
+        wait = self.images.wait(images, now)
+        if wait > 0:
+            raise _exceeded(
+                f"this key may ask for {self.images.limit} pictures a minute, this request asks for {images}, "
+                f"and {self.images.remaining(now)} are left",
+                wait,
+            )
+        if self.max_concurrent is not None and self.in_progress >= self.max_concurrent:
+            raise _exceeded(
+                f"this key may have {self.max_concurrent} requests in progress, and has as many", BUSY_RETRY_SECONDS
+            )
+        self.requests.use(1, now)
+        self.images.use(images, now)
+        self.in_progress += 1
+
+    def headers(self, now: float) -> Mapping[str, str]:
+        if self.requests.limit is None:
+            return {}
+        return {
+            "x-ratelimit-limit-requests": str(self.requests.limit),
+            "x-ratelimit-remaining-requests": str(self.requests.remaining(now)),
+            "x-ratelimit-reset-requests": f"{math.ceil(self.requests.cleared_after(now))}s",
+        }
+
+
+def _exceeded(what: str, seconds: float) -> RateLimitExceeded:
+    return RateLimitExceeded(f"{what}; try again in {math.ceil(seconds)} s", retry_after=seconds)
+
+
+class _Stay:
+    """One admitted request."""
+
+    __slots__ = ("_clock", "_images", "_key")
+
+    def __init__(self, key: _Key, images: int, clock: Callable[[], float]) -> None:
+        self._key = key
+        self._images = images
+        self._clock = clock
+
+    async def __aenter__(self) -> Admission:
+        now = self._clock()
+        self._key.enter(self._images, now)
+        return Admission(self._key.headers(now))
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._key.in_progress -= 1
+
+
+class _Unlimited:
+    """The stay of whoever is not limited: nothing to count, nothing to tell."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Admission:
+        return _FREE
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+
+_FREE = Admission({})
+_UNLIMITED = _Unlimited()
