@@ -246,7 +246,8 @@ def _by_pixels(shape: Shape, grid: Grid, pixels_most: int) -> Match:
     size = _bounded(wish, ratio, pixels_most)
     offer = cover(size, grid)
     if not _covers(offer, size):
-        size = _inside(offer, size)
+        size = _inside(offer, ratio)
+        offer = cover(size, grid)
     note = None if size == wish else f"the largest of this shape is {size}"
     tier_note, ratio_note = (note, None) if shape.tier is not None else (None, note)
     return Match(grid.write(offer), offer, size, grid.multiple, ratio_note=ratio_note, tier_note=tier_note)
@@ -255,18 +256,21 @@ def _by_pixels(shape: Shape, grid: Grid, pixels_most: int) -> Match:
 def _bounded(size: Size, ratio: Ratio, pixels_most: int) -> Size:
     if size.pixels > pixels_most:
         size = table_size(ratio, Tier(Fraction(pixels_most), ""))
-        if size.pixels > pixels_most:  # the table rounds half up
-            size = _inside(Size(size.width - 1, size.height - 1), size)
+    if size.pixels > pixels_most:  # the table rounds half up
+        wide = size.width >= size.height
+        size = Size(pixels_most // size.height, size.height) if wide else Size(size.width, pixels_most // size.width)
     if max(size.width, size.height) > SIDE_MOST:
-        size = _inside(Size(min(size.width, SIDE_MOST), min(size.height, SIDE_MOST)), size)
+        size = _inside(Size(min(size.width, SIDE_MOST), min(size.height, SIDE_MOST)), ratio)
     return size
 
 
-def _inside(room: Size, shape: Size) -> Size:
-    """The largest size of about `shape`'s ratio that `room` holds."""
-    if room.width * shape.height >= room.height * shape.width:
-        return Size(max(1, min(room.width, room.height * shape.width // shape.height)), room.height)
-    return Size(room.width, max(1, min(room.height, room.width * shape.height // shape.width)))
+def _inside(room: Size, ratio: Ratio) -> Size:
+    """The largest size of about this ratio that `room` holds, the dependent side rounded half up."""
+    if room.width * ratio.b >= room.height * ratio.a:
+        width = (2 * room.height * ratio.a + ratio.b) // (2 * ratio.b)
+        return Size(max(1, min(room.width, width)), room.height)
+    height = (2 * room.width * ratio.b + ratio.a) // (2 * ratio.a)
+    return Size(room.width, max(1, min(room.height, height)))
 
 
 def _by_size(shape: Shape, sizes: Sizes) -> Match:
