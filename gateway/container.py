@@ -17,7 +17,7 @@ from gateway.outcome import Order, Outcome
 from gateway.routing import Catalogue
 from gateway.services.attempts import Attempts
 from gateway.services.attempts_sqlite import SqliteAttempts
-from gateway.services.codecs import CodecPool
+from gateway.services.codecs import CodecPool, PoolSettings
 from gateway.services.rates import KeyRates
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.storage import Storage
@@ -82,7 +82,13 @@ class Services:
             )
         )
         self.attempts = await asyncio.to_thread(SqliteAttempts, data_dir)
-        self.pool = CodecPool()
+        self.pool = CodecPool(
+            PoolSettings(
+                workers=limits.codec_processes,
+                seconds_most=limits.codec_seconds,
+                memory_most=limits.codec_memory_bytes,
+            )
+        )
         self.transport = Transport()
         self.fetcher = Fetcher()
         finisher = Finisher(

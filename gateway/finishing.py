@@ -11,9 +11,8 @@ from urllib.parse import urljoin
 from gateway.backends import origin
 from gateway.outcome import Delivered
 from gateway.services.codecs import CodecError, CodecPool
-from normalization.errors import BadUpstreamImage, GenerationFailed, ResultUnavailable
-from normalization.pictures import BadPicture, Finished, FinishOptions, needs_decoding, pass_through
-from normalization.pictures.inspect import inspect
+from normalization.errors import BadUpstreamImage, GenerationFailed, GenerationTimeout, ResultUnavailable
+from normalization.pictures import BadPicture, FinishOptions
 from normalization.plan import Finish
 from providers.base import Work
 from providers.fetch import Fetcher, FetchPolicy, Unfetchable
@@ -39,6 +38,8 @@ class Finisher:
         """Have a picture made in the codec pool."""
         try:
             data: Any = await self.pool.run(work.function, work.arguments, pixels=pixels, deadline=deadline)
+        except TimeoutError as error:
+            raise GenerationTimeout("the picture was not drawn before the deadline") from error
         except (CodecError, BadPicture) as error:
             raise GenerationFailed("the picture could not be drawn", detail=str(error)) from error
         return bytes(data)
@@ -69,11 +70,9 @@ class Finisher:
     async def finish(self, data: bytes, finish: Finish, deadline: float) -> Delivered:
         """Check a provider's picture and make it what the plan promises. Raises BadUpstreamImage."""
         try:
-            header = inspect(data, self.options.limits)
-            if needs_decoding(header, finish):
-                done: Finished = await self.pool.finish(data, finish, self.options, deadline=deadline)
-            else:
-                done = pass_through(data, header)
+            done = await self.pool.finish(data, finish, self.options, deadline=deadline)
+        except TimeoutError as error:
+            raise GenerationTimeout("the picture came, but could not be finished before the deadline") from error
         except (BadPicture, CodecError) as error:
             raise BadUpstreamImage(
                 "the provider's picture cannot be used: it is damaged, too large or not a picture", detail=str(error)

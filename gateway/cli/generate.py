@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.cli.configuration import add_config, settings_of
 from gateway.cli.making import Made, make_here, make_there
 from gateway.cli.parameters import read_pairs
-from gateway.cli.settings import settings_for
 from normalization.errors import InvalidValue
 from normalization.vocabulary import Format
 
@@ -22,17 +22,14 @@ SECONDS = 600.0
 SUFFIXES = {f".{form.value}": form for form in Format} | {".jpg": Format.JPEG}
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("prompt", help="what the picture shows")
     parser.add_argument("-m", "--model", help="the model's name; the default model if left out")
     parser.add_argument("-n", type=int, help="how many pictures, 1 to 10")
     parser.add_argument("--size", help="WxH, W:H or auto")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="where to write; its ending picks the format")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="generate in this process, with this configuration")
-    parser.add_argument(
-        "--data-dir", type=Path, metavar="DIR", help="where state is kept when generating in this process"
-    )
+    add_config(parser)
     parser.add_argument(
         "--base-url",
         default=os.environ.get("IMAGEGATE_BASE_URL"),
@@ -90,7 +87,7 @@ def _make(options: argparse.Namespace, body: Mapping[str, Any]) -> Made:
         progress.add_task(f"generating with {body.get('model') or 'the default model'}", total=None)
         if options.base_url and options.config is None:
             return asyncio.run(make_there(options.base_url, options.api_key, body, seconds=SECONDS))
-        return asyncio.run(make_here(settings_for(options.config, data_dir=options.data_dir), body))
+        return asyncio.run(make_here(settings_of(options), body))
 
 
 def _write(made: Made, target: Path | None) -> list[Path]:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 from typing import Any
 
 from gateway.backends import build_backends
+from gateway.cli.configuration import add_config, settings_of
 from gateway.cli.parameters import read_pairs
-from gateway.cli.settings import settings_for
 from gateway.ordering import Ordering
 from gateway.routing import Catalogue
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("--model", help="the model's name; the default model if left out")
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="the configuration; the embedded default if left out"
-    )
+    add_config(parser)
     parser.add_argument("--strict", action="store_true", help="refuse what would be degraded")
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
     parser.add_argument("parameters", nargs="*", metavar="KEY=VALUE", help="prompt=... and any parameter of the API")
@@ -29,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     """Plan, and print."""
     from gateway.api.dry_run import dry_run
 
-    settings = settings_for(options.config)
+    settings = settings_of(options)
     body = {"prompt": "a red fox in the snow", **read_pairs(options.parameters)}
     if options.model is not None:
         body["model"] = options.model
