@@ -122,19 +122,15 @@ class Writer:
         error: ImagegateError | None = None
         try:
             self._commit(batch)
-        except sqlite3.Error as failure:
-            # What cannot be written now can be later, unless the row itself is at fault.
-            if isinstance(failure, sqlite3.IntegrityError) and len(rows) > 1:
-                return self._write_apart(batch, report)
+        except sqlite3.OperationalError as failure:  # the disk's or another process's doing, which may pass
             error = translated(failure)
-            if not isinstance(failure, sqlite3.IntegrityError):
-                report.kept.accepted = [(row, None) for row, _ in batch.accepted]
-                report.kept.settled = batch.settled
+            report.kept.accepted += [(row, None) for row, _ in batch.accepted]
+            report.kept.settled += batch.settled
             log.error("attempts could not be recorded: %s", failure)
         except Exception as failure:
             if len(rows) > 1:
                 return self._write_apart(batch, report)
-            error = StateUnavailable("this request cannot be recorded, and was not sent", detail=repr(failure))
+            error = StateUnavailable("this request cannot be recorded", detail=repr(failure))
             log.exception("an attempt could not be recorded")
         report.told.extend((done, error) for _, done in rows if done is not None)
         return None
