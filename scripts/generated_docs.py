@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from normalization.capabilities import behaviors
 from normalization.errors import ConfigurationError, ImagegateError
+from normalization.parameters import PARAMETERS, Parameter
 from normalization.table import named_ratio, table_size
 from normalization.vocabulary import Tier
 from providers.base import Options
@@ -56,6 +57,17 @@ def verbs() -> str:
     return table(("verb", "does"), ((f"`make {match[1]}`", match[2]) for match in found if match))
 
 
+def parameters() -> str:
+    def names(parameter: Parameter) -> str:
+        also = "".join(f", `{name}`" for name in parameter.synonyms)
+        return f"`{parameter.name}`{also}"
+
+    return table(
+        ("parameter", "accepted", "what it is"),
+        ((names(each), each.accepts, each.about) for each in PARAMETERS),
+    )
+
+
 def sizes() -> str:
     ratios = ("1:1", "5:4", "4:5", "4:3", "3:4", "3:2", "2:3", "16:9", "9:16")
     tiers = ("0.5", "1", "2", "4")
@@ -98,6 +110,7 @@ class Part:
 
 PARTS: tuple[Part, ...] = (
     Part("docs/api.md", "errors", errors),
+    Part("docs/api.md", "parameters", parameters),
     Part("docs/contributing.md", "verbs", verbs),
     Part("docs/normalization.md", "sizes", sizes),
     Part("docs/normalization.md", "matrix", matrix),
