@@ -1,0 +1,344 @@
+"""exchange(): the awaits of this package. One request to a provider out, its complete answer or a `Broken` back.
+
+What can have been bought by an exchange that broke follows from how far it got, and that is not in the exception: over
+aiohttp, httpx reports a connection closed after the request as a ConnectTimeout, and its own trace extension is silent.
+So the stage comes from aiohttp's trace callbacks (docs.aiohttp.org, "Tracing Reference"), which fire just before bytes
+are handed over; where that leaves a doubt, the later stage is told. Exceptions only name the fault.
+
+The transport of httpx is driven directly, without httpx.AsyncClient around it: what that adds (a cookie jar, redirects,
+proxies from the environment, a log line with the URL) is what a gateway must not have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import math
+import socket
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from types import SimpleNamespace, TracebackType
+from typing import Self, cast
+
+import aiohttp
+import httpx
+import tenacity
+from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, TransferEncodingError
+from httpx_aiohttp import AiohttpTransport
+from httpx_aiohttp.transport import AiohttpResponseStream
+
+from providers.base import Broken, Fault, Stage, WireReply, WireRequest
+from providers.bodies import SLICE, Body, Gathering, TooLarge, encode
+from providers.course import Course
+from providers.repeats import last, pause, worth_repeating
+from providers.repeats import retry_after as retry_after
+
+USER_AGENT = "imagegate"
+
+CONNECTIONS_MOST = 2048
+"""Only a backstop: how much is under way at once is limited per provider, before this."""
+
+IDLE_SECONDS_MOST = 4.0
+"""An idle connection is used again for this long. A peer that closes one just as a submission is written leaves an
+unknown outcome; servers close after 5 seconds or more."""
+
+HEADER_BYTES_MOST = 32 * 1024
+HEADERS_MOST = 256
+
+_READ_CHUNK = 256 * 1024
+_WATCH_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom to call: a provider's base URL, the headers that authenticate to it (kept out of the repr), and its limits.
+
+    `connect_timeout` spans DNS, TCP and TLS; `write_timeout` is the longest pause while sending, `read_timeout` while
+    waiting for and reading the reply; all in seconds.
+    """
+
+    base_url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    connect_timeout: float = 5.0
+    read_timeout: float = 300.0
+    write_timeout: float = 30.0
+    reply_bytes_most: int = 256 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Traced(Course):
+    response: aiohttp.ClientResponse | None = None
+
+
+_course: ContextVar[_Traced] = ContextVar("course")
+
+
+def _tracing() -> aiohttp.TraceConfig:
+    # httpx-aiohttp has no way to hand a context to the trace. The callbacks run in the task of the exchange, or in the
+    # one that aiohttp starts from it to write the body, so a context variable reaches them all.
+    async def reused(
+        _s: aiohttp.ClientSession, _c: SimpleNamespace, _p: aiohttp.TraceConnectionReuseconnParams
+    ) -> None:
+        _course.get().reused = True
+
+    async def headers(
+        _s: aiohttp.ClientSession, _c: SimpleNamespace, _p: aiohttp.TraceRequestHeadersSentParams
+    ) -> None:
+        _course.get().reach(Stage.HEADERS_SENT)
+        _course.get().hand_over(0)
+
+    async def chunk(_s: aiohttp.ClientSession, _c: SimpleNamespace, sent: aiohttp.TraceRequestChunkSentParams) -> None:
+        _course.get().hand_over(len(sent.chunk))
+
+    async def replied(_s: aiohttp.ClientSession, _c: SimpleNamespace, end: aiohttp.TraceRequestEndParams) -> None:
+        _course.get().reach(Stage.REPLY_BEGUN)
+        _course.get().response = end.response
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_connection_reuseconn.append(reused)
+    tracing.on_request_headers_sent.append(headers)
+    tracing.on_request_chunk_sent.append(chunk)
+    tracing.on_request_end.append(replied)
+    return tracing
+
+
+class _Lost(aiohttp.ClientConnectionError):
+    """What `never_twice` makes of a lost connection; the cause has the particulars."""
+
+
+async def never_twice(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """aiohttp sends a GET a second time by itself when the connection is lost; repeating is decided here alone."""
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as lost:
+        if isinstance(lost, aiohttp.ClientConnectorError):
+            raise
+        raise _Lost from lost
+
+
+def trust() -> ssl.SSLContext:
+    """Certificates are verified against SSL_CERT_FILE or SSL_CERT_DIR where the operator sets one, else certifi's."""
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    # A picture takes minutes of silence; without probes a NAT or load balancer between drops the idle connection.
+    made = socket.socket(info[0], info[1], info[2])
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 15)):
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), seconds)
+    return made
+
+
+class _Slices(httpx.AsyncByteStream):
+    def __init__(self, body: Body) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for view in self._body.slices():
+            yield view  # type: ignore[misc]  # aiohttp writes any buffer, and a view is what keeps this from copying
+
+
+class Transport:
+    """The one HTTP client of the process, for every provider. An async context manager, or call `aclose`.
+
+    `tls` replaces the certificates that are trusted, `sleep` the pause between repeats.
+    """
+
+    def __init__(
+        self, *, tls: ssl.SSLContext | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._tls = tls or trust()
+        self._sleep = sleep
+        self._wire = AiohttpTransport(client=self._session, verify=self._tls, trust_env=False)
+
+    def _session(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=CONNECTIONS_MOST, keepalive_timeout=IDLE_SECONDS_MOST, ssl=self._tls, socket_factory=_socket
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            trace_configs=[_tracing()],
+            middlewares=(never_twice,),
+            max_line_size=HEADER_BYTES_MOST,
+            max_field_size=HEADER_BYTES_MOST,
+            max_headers=HEADERS_MOST,
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        await self._wire.aclose()
+
+    async def exchange(self, request: WireRequest, target: Target, *, deadline: float) -> WireReply | Broken:
+        """Send `request` once and read its reply whole, until `deadline` (time.monotonic) at the latest.
+
+        Trouble on the way is returned, never raised: `Broken` with the furthest stage that may have been reached.
+        """
+        body = encode(request)
+        if deadline <= time.monotonic():
+            return Broken(Stage.CONNECTING, "connect_timeout", "no time was left to begin")
+        loop = asyncio.get_running_loop()
+        until = loop.time() + deadline - time.monotonic()
+        course = _Traced(body.length, until, target.write_timeout, target.read_timeout)
+        token = _course.set(course)
+        try:
+            wire = _wire_request(request, body, target)
+            async with asyncio.timeout_at(course.deadline) as course.timer:
+                return await self._converse(wire, course, target.reply_bytes_most)
+        except TooLarge:
+            return Broken(course.stage, "too_large", f"more than {target.reply_bytes_most} bytes")
+        except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, HttpProcessingError, OSError) as trouble:
+            return Broken(course.stage, fault_of(trouble, course.stage), _detail(trouble, course.reused))
+        finally:
+            course.timer = None
+            _course.reset(token)
+
+    async def _converse(self, wire: httpx.Request, course: _Traced, most: int) -> WireReply | Broken:
+        response = await self._wire.handle_async_request(wire)
+        course.allow(math.inf)
+        try:
+            encoding = response.headers.get("content-encoding", "identity").strip().lower()
+            if encoding not in ("", "identity"):
+                return Broken(course.stage, "encoding", "a Content-Encoding although identity was asked for")
+            with _Watch(course.response):
+                body = await _read(response, most)
+            course.finish()
+            return WireReply(response.status_code, body, dict(response.headers))
+        finally:
+            # A complete reply must not be lost to a connection that then fails to close in order.
+            with contextlib.suppress(httpx.HTTPError, aiohttp.ClientError, OSError):
+                await response.aclose()
+
+    async def repeat(
+        self, request: WireRequest, target: Target, *, deadline: float, tries: int = 4
+    ) -> WireReply | Broken:
+        """`exchange` what is safe to repeat (a poll, an upload) up to `tries` times, while it breaks or is answered
+        with 429 or 5xx, with jittered pauses that honour Retry-After, until `deadline` (time.monotonic).
+
+        Returns the last outcome. Raises ValueError for a submission, which may buy a picture each time.
+        """
+        if request.purpose == "submit":
+            raise ValueError(f"a submission to {request.path!r} must never be repeated; only polls and uploads may")
+        retrying = tenacity.AsyncRetrying(
+            retry=tenacity.retry_if_result(worth_repeating),
+            wait=pause,
+            stop=lambda state: state.attempt_number >= tries or time.monotonic() + state.upcoming_sleep >= deadline,
+            sleep=self._sleep,
+            retry_error_callback=last,
+        )
+        return await retrying(self.exchange, request, target, deadline=deadline)
+
+
+async def _read(response: httpx.Response, most: int) -> bytes:
+    declared = response.headers.get("content-length")
+    gathering = Gathering(int(declared) if declared and declared.isdecimal() else None, most)
+    stream = response.stream
+    if isinstance(stream, AiohttpResponseStream):
+        # Larger reads than the 16 KiB of the default: a sixth less CPU for a picture of 2 MB.
+        stream.CHUNK_SIZE = _READ_CHUNK
+    async for chunk in cast("httpx.AsyncByteStream", stream):
+        gathering.add(chunk)
+    return gathering.body()
+
+
+class _Watch:
+    """Ends the wait for a body that will not go on. When chunked framing turns out broken halfway, aiohttp (3.14)
+    closes the connection without telling the reader, who would wait until the deadline."""
+
+    def __init__(self, response: aiohttp.ClientResponse | None) -> None:
+        self._response = response
+
+    def __enter__(self) -> None:
+        self._arm()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def _arm(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(_WATCH_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self._response is None or self._response.connection is None:
+            return
+        content = self._response.content
+        if self._response.connection.transport is not None:
+            self._arm()
+        elif not content.is_eof() and content.exception() is None:
+            content.set_exception(aiohttp.ClientPayloadError("the framing of the body is broken"))
+
+
+def _wire_request(request: WireRequest, body: Body, target: Target) -> httpx.Request:
+    headers = httpx.Headers({"accept": "*/*", "user-agent": USER_AGENT})
+    headers.update(target.headers)
+    headers.update(request.headers)
+    headers["accept-encoding"] = "identity"
+    if body.content_type is not None:
+        headers["content-type"] = body.content_type
+    url = f"{target.base_url.rstrip('/')}/{request.path.lstrip('/')}"
+    extensions = {
+        "timeout": {"pool": target.connect_timeout, "connect": target.connect_timeout, "read": target.read_timeout}
+    }
+    if body.length <= SLICE:
+        return httpx.Request(request.method, url, headers=headers, content=b"".join(body.pieces), extensions=extensions)
+    headers["content-length"] = str(body.length)
+    return httpx.Request(request.method, url, headers=headers, stream=_Slices(body), extensions=extensions)
+
+
+def fault_of(trouble: BaseException, stage: Stage) -> Fault:
+    """The name of what went wrong, from the exceptions behind `trouble`; `stage` tells which wait a timeout ended."""
+    causes = list(causes_of(trouble))
+    for cause in causes:
+        match cause:
+            case aiohttp.ClientConnectorDNSError() | socket.gaierror():
+                return "dns"
+            case ssl.SSLError() | aiohttp.ClientSSLError():
+                return "tls"
+            case TimeoutError():
+                return "connect_timeout" if stage is Stage.CONNECTING else "read_timeout"
+            case aiohttp.ServerDisconnectedError() | ContentLengthError() | TransferEncodingError():
+                return "closed"
+            case ConnectionRefusedError():
+                return "refused"
+            case ConnectionError():
+                return "reset"
+            case _:
+                pass
+    if any(isinstance(cause, OSError) for cause in causes):
+        return "refused" if stage is Stage.CONNECTING else "reset"
+    return "protocol"
+
+
+def causes_of(trouble: BaseException | None) -> Iterator[BaseException]:
+    """`trouble` and what led to it, the innermost last."""
+    while trouble is not None:
+        yield trouble
+        trouble = trouble.__cause__ or trouble.__context__
+
+
+def _detail(trouble: BaseException, reused: bool) -> str:
+    """Class names and error numbers only: the messages of HTTP libraries carry URLs."""
+    words = []
+    for cause in causes_of(trouble):
+        # What httpx names the trouble misleads, and what ends a wait says nothing of why.
+        if isinstance(cause, Exception) and not isinstance(cause, httpx.HTTPError | _Lost):
+            words.append(type(cause).__name__)
+        if isinstance(cause, ssl.SSLError):
+            words.append(getattr(cause, "reason", None) or "")
+        elif isinstance(cause, OSError):
+            words.append(errno.errorcode.get(cause.errno or 0, ""))
+    return " ".join(dict.fromkeys(word for word in words if word)) + (" on a reused connection" if reused else "")
