@@ -1,7 +1,7 @@
 """Which model a name means: pure, so that every name's fate can be told without asking anybody.
 
-An exact name beats an exact alias beats a known provider's prefix beats a glob; of globs the longest wins. A slash
-whose left side is no configured provider is part of the name.
+An exact name beats an exact alias beats a known provider's prefix beats a glob; of globs the longest wins, then the
+first written. A slash whose left side is no configured provider is part of the name.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Catalogue:
             alias: name for alias, name in aliases if not is_glob(alias)
         }
         globs = ((alias, name) for alias, name in aliases if is_glob(alias))
-        self._globs = sorted(globs, key=lambda glob: (-len(glob[0]), glob[0]))
+        self._globs = sorted(globs, key=lambda glob: -len(glob[0]))
         self.default = self._exact[settings.default]
         """The default model's name."""
 

@@ -45,6 +45,8 @@ class Command:
 
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("gateway.cli.serve", "run the gateway"),
+    "generate": Command("gateway.cli.generate", "make pictures, here or at a running gateway"),
+    "plan": Command("gateway.cli.plan", "show what would be sent, to whom and at what cost; sends nothing"),
     "check": Command("gateway.cli.check", "validate a configuration and show what becomes of each parameter"),
     "models": Command("gateway.cli.models", "list the models and who makes them"),
     "schema": Command("gateway.cli.schema", "print the JSON Schema of the configuration file"),
@@ -87,7 +89,9 @@ def _run(given: Sequence[str]) -> int:
     parser.add_argument("--version", action="store_true", help="print the versions of this program and its codecs")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
-        added = commands.add_parser(name, help=command.summary, description=f"{command.summary.capitalize()}.")
+        added = commands.add_parser(
+            name, help=command.summary, description=f"{command.summary[0].upper()}{command.summary[1:]}."
+        )
         if name == chosen:
             command.load().add_arguments(added)
     args = parser.parse_args(given)

@@ -60,7 +60,7 @@ def _overridden(settings: Settings, args: argparse.Namespace) -> Settings:
         auth = {"mode": settings.auth.mode_written, "keys": settings.auth.keys}
         problem = exposure(args.host, auth)
         if problem is not None:
-            raise ConfigurationError(f"--host: {problem[0]}; accepted: {problem[1]}")
+            raise ConfigurationError(f"--host: {args.host} {problem[0]}; accepted: {problem[1]}")
     return settings.model_copy(update={"server": settings.server.model_copy(update=said)})
 
 

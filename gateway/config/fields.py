@@ -27,7 +27,7 @@ GLOB = frozenset("*?[")
 DIGEST = "sha256:"
 
 _HEX64 = re.compile(r"[0-9a-fA-F]{64}")
-_HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,255}")
+HOST = re.compile(r"[A-Za-z0-9_.:%-]{1,255}")
 _ORIGIN = re.compile(r"https?://[^/?#@\s]+")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FRAMING = frozenset({"connection", "content-length", "content-type", "host", "transfer-encoding", "accept-encoding"})
@@ -147,7 +147,7 @@ def _base_url(text: str) -> str:
 
 
 def _host(text: str) -> str:
-    if not _HOST.fullmatch(text):
+    if not HOST.fullmatch(text):
         raise refused("not a host", "an address such as 127.0.0.1, 0.0.0.0 or ::1, or a host name")
     return text
 

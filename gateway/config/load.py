@@ -7,10 +7,10 @@ from pathlib import Path as FilePath
 
 from gateway.config.document import Document, read
 from gateway.config.fields import DIGEST
-from gateway.config.mistakes import configuration_error, spell
+from gateway.config.mistakes import Echo, configuration_error, is_secret, spell
 from gateway.config.model import Settings
 from gateway.config.references import Registry, registry
-from gateway.config.validation import is_secret, validate
+from gateway.config.validation import validate
 
 
 def load(path: FilePath | str, environ: Mapping[str, str], *, adapters: Registry | None = None) -> Settings:
@@ -29,11 +29,9 @@ def load(path: FilePath | str, environ: Mapping[str, str], *, adapters: Registry
 
 def _literal_secrets(document: Document) -> tuple[str, ...]:
     """Where a secret stands in the file itself; a digest is none."""
-    found = []
+    echo, found = Echo(document.data, document.written), []
     for path in document.lines:
-        value = document.data
-        for part in path:
-            value = value[part]
+        value = echo.value(path)
         if isinstance(value, str) and value and is_secret(path) and "headers" not in path:
             found += [] if path in document.written or value.lower().startswith(DIGEST) else [spell(path)]
     return tuple(found)

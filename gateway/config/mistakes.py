@@ -15,6 +15,8 @@ Path = tuple[str | int, ...]
 """Where a value stands: keys of mappings, positions in lists."""
 
 SHOWN_MOST = 60
+_SECRET = frozenset({"admin_key", "api_key", "key", "signing_key"})
+_URLS = frozenset({"base_url", "base_urls", "public_url", "url"})
 _BARE = re.compile(r"[\w/*?-]+")
 
 
@@ -53,6 +55,37 @@ def shown(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     text = text if text.isprintable() else json.dumps(value)
     return text if len(text) <= SHOWN_MOST else f"{text[: SHOWN_MOST - 1]}…"
+
+
+@dataclass(frozen=True, slots=True)
+class Echo:
+    """What may be said of a value: a secret never, nor a URL, which can hold one; of what variables filled in, the
+    text as `written` in the file."""
+
+    data: Any
+    written: Mapping[Path, str]
+
+    def of(self, path: Path) -> str:
+        if is_secret(path) or not _URLS.isdisjoint(path):
+            return "the value"
+        if path in self.written:
+            return f"what {shown(self.written[path])} stands for"
+        return shown(self.value(path))
+
+    def value(self, path: Path) -> Any:
+        """What stands at `path`; None where nothing does."""
+        found: Any = self.data
+        for part in path:
+            if isinstance(found, dict):
+                found = found.get(str(part))
+            else:
+                found = found[part] if isinstance(found, list) and isinstance(part, int) else None
+        return found
+
+
+def is_secret(path: Path) -> bool:
+    """Whether the value at `path` must never be repeated."""
+    return "headers" in path or (bool(path) and path[-1] in _SECRET)
 
 
 def unknown(what: str, name: str, names: Iterable[str]) -> str:

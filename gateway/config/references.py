@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gateway.config.entries import COMMON_KEYS, DEFAULTABLE, POLLED_KEYS, TYPE_KEYS
-from gateway.config.fields import is_loopback
-from gateway.config.mistakes import Mistake, Path, one_of, shown, spell, unknown
+from gateway.config.fields import HOST, is_loopback
+from gateway.config.mistakes import Echo, Mistake, Path, one_of, spell, unknown
 from gateway.config.model import digest
 from normalization.errors import CallerError
 from normalization.values import read_value
@@ -36,17 +36,18 @@ def keys_of(kind: str, adapters: Registry) -> tuple[str, ...]:
     return (*COMMON_KEYS, *polled, *TYPE_KEYS.get(kind, ()))
 
 
-def references(data: Names, adapters: Registry) -> Iterator[Mistake]:
+def references(echo: Echo, adapters: Registry) -> Iterator[Mistake]:
     """All such mistakes in a configuration's data."""
-    yield from _providers(_mapping(data.get("providers")), adapters)
-    yield from _routes(data)
-    yield from _names(_mapping(data.get("models")))
-    yield from _default_model(data)
-    yield from _keys(_mapping(data.get("auth")))
-    host = _mapping(data.get("server")).get("host")
-    problem = exposure(host, _mapping(data.get("auth"))) if isinstance(host, str) else None
-    if problem is not None:
-        yield Mistake(("server", "host"), *problem)
+    yield from _providers(echo, adapters)
+    yield from _routes(echo)
+    yield from _names(echo)
+    yield from _default_model(echo)
+    yield from _keys(echo)
+    host = _mapping(echo.data.get("server")).get("host")
+    if isinstance(host, str) and HOST.fullmatch(host):
+        problem = exposure(host, _mapping(echo.data.get("auth")))
+        if problem is not None:
+            yield Mistake(("server", "host"), f"{echo.of(('server', 'host'))} {problem[0]}", problem[1])
 
 
 def exposure(host: str, auth: Names) -> tuple[str, str] | None:
@@ -54,26 +55,26 @@ def exposure(host: str, auth: Names) -> tuple[str, str] | None:
     if is_loopback(host) or auth.get("mode") == "none" or auth.get("keys"):
         return None
     return (
-        f"{shown(host)} can be reached from other machines, and no key is configured",
+        "can be reached from other machines, and no key is configured",
         "a loopback address, at least one key under auth.keys, or auth.mode: none written in the file",
     )
 
 
-def _providers(providers: Names, adapters: Registry) -> Iterator[Mistake]:
-    for name, entry in providers.items():
+def _providers(echo: Echo, adapters: Registry) -> Iterator[Mistake]:
+    for name, entry in _mapping(echo.data.get("providers")).items():
         path: Path = ("providers", name)
-        kind = _mapping(entry).get("type")
+        kind, said = _mapping(entry).get("type"), echo.of((*path, "type"))
         if isinstance(entry, dict) and not isinstance(kind, str):
-            what = "missing" if kind is None else f"{shown(kind)} is not text"
+            what = "missing" if kind is None else f"{said} is not text"
             yield Mistake((*path, "type"), what, one_of(adapters))
         if not isinstance(kind, str):
             continue
         if kind not in adapters:
-            yield Mistake((*path, "type"), unknown(f"{shown(kind)} is no type", kind, adapters), one_of(adapters))
+            yield Mistake((*path, "type"), unknown(f"{said} is no type", kind, adapters), one_of(adapters))
         known = keys_of(kind, adapters)
         for key in entry:
             if key not in known:
-                yield Mistake((*path, key), unknown(f"unknown key for type {shown(kind)}", key, known), one_of(known))
+                yield Mistake((*path, key), unknown(f"unknown key for type {said}", key, known), one_of(known))
         if entry.get("base_url") and entry.get("base_urls"):
             yield Mistake((*path, "base_urls"), "base_url stands there too", "one of them")
         elif (
@@ -87,20 +88,20 @@ def _providers(providers: Names, adapters: Registry) -> Iterator[Mistake]:
             )
 
 
-def _routes(data: Names) -> Iterator[Mistake]:
-    providers = data.get("providers")
-    for name, entry in _mapping(data.get("models")).items():
+def _routes(echo: Echo) -> Iterator[Mistake]:
+    providers = _mapping(echo.data.get("providers"))
+    for name, entry in _mapping(echo.data.get("models")).items():
         for index, route in enumerate(_list(_mapping(entry).get("routes"))):
             path: Path = ("models", name, "routes", index)
             provider = _mapping(route).get("provider")
-            if isinstance(provider, str) and isinstance(providers, dict) and provider not in providers:
-                what = unknown(f"no provider is named {shown(provider)}", provider, providers)
+            if isinstance(provider, str) and providers and provider not in providers:
+                what = unknown(f"no provider is named {echo.of((*path, 'provider'))}", provider, providers)
                 yield Mistake((*path, "provider"), what, one_of(providers))
-            yield from _defaults(_mapping(_mapping(route).get("defaults")), (*path, "defaults"))
+            yield from _defaults(echo, (*path, "defaults"))
 
 
-def _defaults(defaults: Names, path: Path) -> Iterator[Mistake]:
-    for name, value in defaults.items():
+def _defaults(echo: Echo, path: Path) -> Iterator[Mistake]:
+    for name, value in _mapping(echo.value(path)).items():
         if name not in DEFAULTABLE:
             what = unknown("unknown key, or a parameter that can have no default", name, DEFAULTABLE)
             yield Mistake((*path, name), what, one_of(DEFAULTABLE))
@@ -108,11 +109,12 @@ def _defaults(defaults: Names, path: Path) -> Iterator[Mistake]:
             try:
                 read_value(DEFAULTABLE[name], value, name)
             except CallerError:
-                yield Mistake((*path, name), f"{shown(value)} cannot be used", DEFAULTABLE[name].accepts)
+                yield Mistake((*path, name), f"{echo.of((*path, name))} cannot be used", DEFAULTABLE[name].accepts)
 
 
-def _names(models: Names) -> Iterator[Mistake]:
+def _names(echo: Echo) -> Iterator[Mistake]:
     """Every name leads to one model."""
+    models = _mapping(echo.data.get("models"))
     taken: dict[str, Path] = {}
     for name, entry in models.items():
         for index, alias in enumerate(_list(_mapping(entry).get("aliases"))):
@@ -120,26 +122,26 @@ def _names(models: Names) -> Iterator[Mistake]:
             if not isinstance(alias, str):
                 continue
             if alias in models:
-                yield Mistake(path, f"{shown(alias)} is a model's own name", "a name that leads to one model")
+                yield Mistake(path, f"{echo.of(path)} is a model's own name", "a name that leads to one model")
             elif alias in taken:
-                what = f"{shown(alias)} stands under {spell(taken[alias])} too"
+                what = f"{echo.of(path)} stands under {spell(taken[alias])} too"
                 yield Mistake(path, what, "a name that leads to one model")
             taken.setdefault(alias, path)
 
 
-def _default_model(data: Names) -> Iterator[Mistake]:
-    wanted, models = data.get("default_model"), data.get("models")
-    if not isinstance(wanted, str) or not isinstance(models, dict):
+def _default_model(echo: Echo) -> Iterator[Mistake]:
+    wanted, models = echo.data.get("default_model"), _mapping(echo.data.get("models"))
+    if not isinstance(wanted, str) or not models:
         return
     aliases = [alias for entry in models.values() for alias in _list(_mapping(entry).get("aliases"))]
-    known = [name for name in (*models, *aliases) if isinstance(name, str)]
-    if wanted not in known:
-        what = unknown(f"no model is named {shown(wanted)}", wanted, known)
+    if wanted not in (*models, *aliases):
+        what = unknown(f"no model is named {echo.of(('default_model',))}", wanted, models)
         yield Mistake(("default_model",), what, one_of(models))
 
 
-def _keys(auth: Names) -> Iterator[Mistake]:
+def _keys(echo: Echo) -> Iterator[Mistake]:
     """One key, one client: otherwise nobody could say whose usage it was."""
+    auth = _mapping(echo.data.get("auth"))
     names: dict[str, int] = {}
     held: dict[str, str] = {}
     if isinstance(auth.get("admin_key"), str) and auth["admin_key"]:
@@ -148,7 +150,7 @@ def _keys(auth: Names) -> Iterator[Mistake]:
         path: Path = ("auth", "keys", index)
         name, key = _mapping(entry).get("name"), _mapping(entry).get("key")
         if isinstance(name, str) and name in names:
-            what = f"{shown(name)} is the name of auth.keys[{names[name]}] too"
+            what = f"{echo.of((*path, 'name'))} is the name of auth.keys[{names[name]}] too"
             yield Mistake((*path, "name"), what, "another name for each key")
         if isinstance(name, str):
             names.setdefault(name, index)

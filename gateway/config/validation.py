@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from gateway.config.mistakes import Mistake, Path, one_of, shown, unknown
+from gateway.config.mistakes import Echo, Mistake, Path, one_of, unknown
 from gateway.config.model import Settings
 from gateway.config.references import Registry, references
 
@@ -27,36 +27,28 @@ _NOUNS = {
 }
 _CONTAINERS = frozenset({"list", "tuple", "dict", "model"})
 
-_SECRET = frozenset({"admin_key", "api_key", "key", "signing_key"})
-_URLS = frozenset({"base_url", "base_urls", "public_url", "url"})
-
 
 def validate(
     data: Mapping[str, Any], adapters: Registry, written: Mapping[Path, str] | None = None
 ) -> tuple[Settings | None, list[Mistake]]:
     """The settings, or None and what is wrong. `written` holds the texts in which variables were filled in: they are
     shown instead of what the variables hold."""
-    mistakes = list(references(data, adapters))
+    echo = Echo(data, written or {})
+    mistakes = list(references(echo, adapters))
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        reader = _Reader(data, written or {})
+        reader = _Reader(echo)
         found = error.errors(include_url=False, include_context=True)
         return None, [*mistakes, *(mistake for each in found for mistake in reader.mistakes(each))]
     return (None, mistakes) if mistakes else (settings, [])
 
 
-def is_secret(path: Path) -> bool:
-    """Whether the value at `path` must never be repeated."""
-    return "headers" in path or (bool(path) and path[-1] in _SECRET)
-
-
 class _Reader:
     """Puts the library's findings into words, with what the schema accepts at that place."""
 
-    def __init__(self, data: Mapping[str, Any], written: Mapping[Path, str]) -> None:
-        self.data = data
-        self.written = written
+    def __init__(self, echo: Echo) -> None:
+        self.echo = echo
         self.root = Settings.model_json_schema()
 
     def mistakes(self, error: ErrorDetails) -> Iterator[Mistake]:
@@ -71,35 +63,19 @@ class _Reader:
             known = list(self.schema(path[:-1]).get("properties", {}))
             if path[0] != "providers" or len(path) > 3 or not self.typed(path):
                 yield Mistake(path, unknown("unknown key", str(path[-1]), known), one_of(known))
-        elif kind != "too_short" or not self.value(path):  # a list of unusable items is not an empty list
+        elif kind != "too_short" or not self.echo.value(path):  # a list of unusable items is not an empty list
             yield Mistake(path, self.what(kind, path), self.accepted(self.schema(path)))
 
     def typed(self, path: Path) -> bool:
-        return isinstance(self.value((*path[:2], "type")), str)
+        return isinstance(self.echo.value((*path[:2], "type")), str)
 
     def what(self, kind: str, path: Path) -> str:
         noun = _NOUNS.get(kind.split("_")[0])
         if kind in ("too_short", "string_too_short"):
             return "nothing in it"
         if noun is not None and not kind.startswith("string_too"):
-            return f"not {noun}" if kind.split("_")[0] in _CONTAINERS else f"{self.said(path)} is not {noun}"
-        return f"{self.said(path)} is out of range" if "than" in kind else f"{self.said(path)} is not accepted"
-
-    def said(self, path: Path) -> str:
-        if is_secret(path) or not _URLS.isdisjoint(str(part) for part in path):
-            return "the value"
-        if path in self.written:
-            return f"what {shown(self.written[path])} stands for"
-        return shown(self.value(path))
-
-    def value(self, path: Path) -> Any:
-        found: Any = self.data
-        for part in path:
-            if isinstance(found, dict):
-                found = found.get(str(part))
-            elif isinstance(found, list) and isinstance(part, int):
-                found = found[part]
-        return found
+            return f"not {noun}" if kind.split("_")[0] in _CONTAINERS else f"{self.echo.of(path)} is not {noun}"
+        return f"{self.echo.of(path)} is out of range" if "than" in kind else f"{self.echo.of(path)} is not accepted"
 
     def schema(self, path: Path) -> dict[str, Any]:
         """The part of the JSON Schema that describes `path`; empty where there is none."""
