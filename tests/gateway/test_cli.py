@@ -1,0 +1,441 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+from starlette.applications import Starlette
+
+import gateway.app
+from gateway.cli import COMMANDS, main, version
+from gateway.config import Settings
+from normalization.errors import ConfigurationError, StorageFull
+
+ROOT = Path(__file__).parents[2]
+GOOD = """\
+providers:
+  drawn: {type: sketch}
+models:
+  picture: {aliases: ["pic[12]*", ünïcode], routes: [{provider: drawn, model: sketch}]}
+"""
+KEYS = ("ONEMIN_API_KEY", "APIFRAME_API_KEY", "MODELVERSE_API_KEY", "FLUX_WORKER_URL")
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in KEYS:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD, encoding="utf-8")
+    return str(path)
+
+
+def run(*argv: str) -> int:
+    """The exit code of a command, however it ends."""
+    try:
+        return main(argv)
+    except SystemExit as end:
+        return int(end.code or 0)
+
+
+def spawned(*argv: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "gateway.cli", *argv],
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, command in COMMANDS.items():
+        assert run(name, "--help") == 0
+        assert command.summary[1:] in " ".join(capsys.readouterr().out.split())
+    assert run("--help") == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        ([], "imagegate: a command is missing: serve, "),
+        (["sevre"], "imagegate: argument COMMAND: invalid choice: 'sevre'"),
+        (["check", "--colour"], "imagegate: unrecognized arguments: --colour; see imagegate --help"),
+        (["keys"], "imagegate keys: the following arguments are required: ACTION; see imagegate keys --help"),
+        (["keys", "create"], "imagegate keys create: the following arguments are required: NAME; see imagegate keys"),
+        (["serve", "--port", "65536"], "imagegate serve: argument --port: '65536' is no port; accepted: 0 to 65535"),
+        (["serve", "--port", "http"], "imagegate serve: argument --port: 'http' is no port; accepted: 0 to 65535"),
+        (["serve", "--workers", "2"], "--workers: 2: this version serves with one process; accepted: 1"),
+        (
+            ["serve", "--host", "0.0.0.0"],
+            "--host: 0.0.0.0 can be reached from other machines, and no key is configured",
+        ),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(argv: Sequence[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*argv) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(said)
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["check", "models", "serve"])
+def test_mistakes_of_a_configuration_are_told_by_file_line_and_key(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD + "server: {prot: 1}\nlimits: {zzz: 1}\n", encoding="utf-8")
+    assert run(command, "--config", str(path)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    lines = captured.err.splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith(f'{path}:5: server.prot: unknown key (did you mean "port"?); accepted: host, port')
+    assert lines[1].startswith(f"{path}:6: limits.zzz: unknown key; accepted: ")
+
+
+def test_check_shows_what_becomes_of_each_parameter_on_each_route(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("check", "--config", config) == 0
+    out = capsys.readouterr().out
+    assert "drawn: sketch" in out
+    assert re.search(r"prompt\W+(passthrough|renamed|converted)", out)
+    assert "\x1b" not in out
+
+
+def test_check_as_json_holds_the_same(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "--config", config, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    route = found["models"][0]["routes"][0]
+    assert (found["models"][0]["name"], route["provider"], route["type"], route["model"]) == (
+        "picture",
+        "drawn",
+        "sketch",
+        "sketch",
+    )
+    assert set(route["parameters"].values()) <= {"passthrough", "renamed", "converted", "emulated", "dropped"}
+    assert {"size", "n", "seed", "output_format"} <= set(route["parameters"])
+    assert found["warnings"] == []
+
+
+def test_check_prints_warnings_beside_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD.replace("{aliases", "{strategy: fastest, aliases"), encoding="utf-8")
+    assert run("check", "--config", str(path)) == 0
+    captured = capsys.readouterr()
+    assert "warning: models.picture.strategy: fastest is not yet in force" in captured.err
+    assert "warning" not in captured.out
+    assert run("check", "--config", str(path), "--json") == 0
+    assert len(json.loads(capsys.readouterr().out)["warnings"]) == 1
+
+
+def test_models_lists_names_and_routes_as_they_are_written(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("models", "--config", config) == 0
+    out = capsys.readouterr().out
+    assert "default model: picture" in out
+    assert "pic[12]*, ünïcode" in out
+    assert "drawn: sketch" in out
+    assert run("models", "--config", config, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "default_model": "picture",
+        "models": [
+            {
+                "name": "picture",
+                "aliases": ["pic[12]*", "ünïcode"],
+                "routes": [{"provider": "drawn", "model": "sketch"}],
+            }
+        ],
+    }
+
+
+def test_without_a_file_the_models_are_those_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ONEMIN_API_KEY", "k")
+    assert run("models", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [model["name"] for model in found["models"]] == ["flux-2-max", "sketch"]
+    assert found["default_model"] == "flux-2-max"
+
+
+def test_the_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("schema") == 0
+    assert json.loads(capsys.readouterr().out)["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+
+
+def test_a_new_key_is_shown_once_with_what_the_configuration_needs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("keys", "create", "web: team") == 0
+    out = capsys.readouterr().out
+    key = out.splitlines()[0]
+    assert re.fullmatch(r"ig_[A-Za-z0-9_-]{43}", key)
+    assert out.count(key) == 1
+    entry = yaml.safe_load(out[out.index("auth:") :])["auth"]["keys"][0]
+    assert entry == {"name": "web: team", "key": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"}
+
+
+def test_no_two_keys_are_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    found = []
+    for _ in range(2):
+        assert run("keys", "create", "a", "--json") == 0
+        found.append(json.loads(capsys.readouterr().out))
+    assert found[0]["name"] == "a"
+    assert found[0]["key"] != found[1]["key"]
+    assert found[0]["sha256"] == f"sha256:{hashlib.sha256(found[0]['key'].encode()).hexdigest()}"
+
+
+def test_the_version_names_the_interpreter_and_the_codecs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--version") == 0
+    names = [line.split(" ")[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [
+        "imagegate",
+        "python",
+        "pillow",
+        "libjpeg-turbo",
+        "zlib",
+        "zlib-ng",
+        "libwebp",
+        "libavif",
+        "pillow-avif-plugin",
+    ]
+
+
+def test_a_checkout_that_was_never_installed_has_no_version() -> None:
+    assert version.version("no-such-distribution-anywhere") == "not installed"
+
+
+def test_the_version_needs_no_server_and_no_tables() -> None:
+    code = "import sys, gateway.cli as c; c.main(['--version']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert loaded & {"uvicorn", "starlette", "pydantic", "rich", "yaml", "httpx", "aiohttp"} == set()
+
+
+def test_output_survives_a_plain_terminal_and_a_closed_pipe(config: str) -> None:
+    done = spawned("models", "--config", config, PYTHONIOENCODING="ascii", NO_COLOR="1", TERM="dumb")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\xfcn\xefcode" in done.stdout
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        ended = subprocess.run(
+            [sys.executable, "-m", "gateway.cli", "schema"], cwd=ROOT, stdout=closed, stderr=subprocess.PIPE, timeout=60
+        )
+    assert (ended.returncode, ended.stderr) == (1, b"")
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (OSError(28, "No space left on device", "/data"), 1, "imagegate: /data: No space left on device\n"),
+        (StorageFull("the disk is full"), 1, "imagegate: the disk is full\n"),
+        (ConfigurationError("one\ntwo"), 2, "one\ntwo\n"),
+    ],
+)
+def test_expected_errors_end_in_a_line_and_a_code(
+    error: BaseException,
+    code: int,
+    said: str,
+    config: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail(_: object) -> Settings:
+        raise error
+
+    monkeypatch.setattr("gateway.cli.models.settings_of", fail)
+    assert run("models", "--config", config) == code
+    assert capsys.readouterr().err == said
+
+
+# serve: in this process, with a stand-in for the application, so that each end can be brought about
+
+
+@pytest.fixture
+def _signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, *, end: int | None = None, error: BaseException | None = None) -> None:
+    """An application that, once it starts, has this process sent a signal, or fails."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        if error is not None:
+            raise error
+        if end is not None:
+            os.kill(os.getpid(), end)
+        yield
+
+    monkeypatch.setattr(gateway.app, "create_app", lambda _: Starlette(lifespan=lifespan))
+
+
+@pytest.mark.usefixtures("_signals")
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_serving_greets_in_one_line_and_ends_well_when_told_to(
+    end: int, config: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stand_in(monkeypatch, end=end)
+    assert run("serve", "--config", config, "--port", "0") == 0
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert re.fullmatch(
+        r"imagegate on (http://127\.0\.0\.1:\d+) with picture; "
+        r'point a client at base_url="\1/v1" with any api_key\n',
+        captured.out,
+    )
+
+
+@pytest.mark.usefixtures("_signals")
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/data"), 1, "imagegate: /data: Permission denied\n"),
+        (StorageFull("the disk is full"), 1, "imagegate: the disk is full\n"),
+        (ConfigurationError("storage.signing_key: too short"), 2, "storage.signing_key: too short\n"),
+    ],
+)
+def test_a_start_that_fails_as_expected_is_told_in_one_line(
+    error: Exception,
+    code: int,
+    said: str,
+    config: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    stand_in(monkeypatch, error=error)
+    assert run("serve", "--config", config, "--port", "0") == code
+    assert capsys.readouterr() == ("", said)
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_start_that_fails_for_no_known_reason_keeps_its_traceback(
+    config: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    stand_in(monkeypatch, error=ZeroDivisionError("a bug"))
+    assert run("serve", "--config", config, "--port", "0") not in (0, 2)
+    assert "ZeroDivisionError: a bug" in caplog.text
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_taken_port_is_told_in_one_line(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        assert run("serve", "--config", config, "--port", port) == 1
+    said = capsys.readouterr().err
+    assert said == (
+        f"imagegate: cannot listen on 127.0.0.1 port {port}: Address already in use; --port names another, "
+        "0 any free one\n"
+    )
+
+
+@pytest.mark.usefixtures("_signals")
+def test_a_host_that_is_not_ours_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(GOOD + "auth: {mode: none}\n", encoding="utf-8")
+    assert run("serve", "--config", str(path), "--host", "host.invalid", "--port", "0") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].startswith("warning: auth.mode: none: whoever can reach host.invalid")
+    assert lines[1].startswith("imagegate: cannot listen on host.invalid: ")
+    assert len(lines) == 2
+
+
+@pytest.mark.usefixtures("_signals")
+def test_the_command_line_wins_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        GOOD + f"server: {{port: 1, data_dir: /nowhere}}\nauth: {{keys: [{{name: a, key: 'sha256:{'0' * 64}'}}]}}\n"
+    )
+    served: list[Settings] = []
+
+    def create(settings: Settings) -> Starlette:
+        served.append(settings)
+        raise StorageFull("seen")
+
+    monkeypatch.setattr(gateway.app, "create_app", create)
+    data_dir = tmp_path / "data"
+    assert run("serve", "--config", str(path), "--host", "::1", "--port", "0", "--data-dir", str(data_dir)) == 1
+    server = served[0].server
+    assert (server.host, server.port, server.data_dir) == ("::1", 0, data_dir)
+    assert capsys.readouterr().err == "imagegate: seen\n"
+
+
+def test_the_greeting_names_an_address_that_a_client_can_use(tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    many = "\n".join(f"  m{index}: {{routes: [{{provider: drawn, model: s}}]}}" for index in range(10))
+    path.write_text(
+        "server: {host: '::', port: 0}\nauth: {keys: [{name: a, key: abc}]}\n"
+        f"providers:\n  drawn: {{type: sketch}}\nmodels:\n{many}\n"
+    )
+    with served_by("--config", str(path), "--data-dir", str(tmp_path / "data")) as (process, greeting):
+        assert "with m0, m1, m2, m3, m4, m5, m6, m7 and 2 more; point a client" in greeting
+        assert greeting.endswith("with a key of auth.keys\n")
+        found = re.search(r"imagegate on (http://\[::1\]:\d+) ", greeting)
+        assert found is not None
+        with urllib.request.urlopen(f"{found[1]}/healthz", timeout=20) as answer:  # noqa: S310 - our own address
+            assert answer.status == 200
+            assert answer.headers["server"] is None
+    assert process.returncode == 0
+
+
+def test_the_embedded_default_is_served_without_a_file(tmp_path: Path) -> None:
+    with served_by("--port", "0", "--data-dir", str(tmp_path)) as (process, greeting):
+        address = greeting.split()[2]
+        with urllib.request.urlopen(f"{address}/v1/models", timeout=20) as answer:  # noqa: S310 - our own address
+            names = [model["id"] for model in json.load(answer)["data"]]
+    assert names[0] == "sketch"
+    assert "flux.2-max" in names
+    assert process.returncode == 0
+
+
+@contextmanager
+def served_by(*argv: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A gateway in a process of its own, with its greeting; told to stop at the end of the block."""
+    environ = {name: value for name, value in os.environ.items() if name not in KEYS}
+    with subprocess.Popen(  # noqa: S603 - our own interpreter
+        [sys.executable, "-m", "gateway.cli", "serve", *argv],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        try:
+            greeting = process.stdout.readline()
+            assert greeting, process.stderr.read()
+            yield process, greeting
+        finally:
+            process.terminate()
+            process.wait(60)

@@ -1,0 +1,127 @@
+"""What the operator is shown: the configuration in force without its secrets, and what is not in force."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.config import Settings, effective, embedded, load, warnings
+from tests.kinds import KINDS
+
+SECRET = "s3cr3t-canary"
+EXAMPLE = Path(__file__).with_name("example.yaml")
+VARIABLES = [line.split("${")[1].split("}")[0] for line in EXAMPLE.read_text().splitlines() if "${" in line]
+GOOD = """\
+providers:
+  drawn: {type: sketch}
+models:
+  picture: {routes: [{provider: drawn, model: sketch}]}
+"""
+
+
+def loaded(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    return load(path, environ or {}, adapters=KINDS)
+
+
+def warned(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> list[str]:
+    return warnings(loaded(tmp_path, text, environ), adapters=KINDS)
+
+
+def test_the_effective_configuration_says_of_each_secret_only_whether_it_is_set(tmp_path: Path) -> None:
+    text = """\
+auth: {admin_key: "${A}", keys: [{name: team, key: "${B}"}]}
+storage: {signing_key: "${C}"}
+providers:
+  o: {type: openai, base_url: https://api.example/v1, api_key: "${D}", headers: {X-Token: "${E}"}}
+  a: {type: apiframe}
+models:
+  m: {routes: [{provider: o, model: x, price: {usd_per_image: 0.07}}]}
+"""
+    settings = loaded(tmp_path, text, {name: f"{SECRET}-{name}" for name in "ABCDE"})
+    shown = effective(settings, adapters=KINDS)
+    assert SECRET not in json.dumps(shown) + repr(settings) + str(settings)
+    assert (shown["auth"]["admin_key"], shown["auth"]["keys"][0]["key"]) == ("set", "set")
+    assert shown["storage"]["signing_key"] == "set"
+    assert (shown["providers"]["o"]["api_key"], shown["providers"]["o"]["headers"]) == ("set", {"X-Token": "set"})
+    assert shown["providers"]["a"]["api_key"] == "unset"
+    assert shown["models"]["m"]["routes"][0]["price"]["usd_per_image"] == 0.07
+
+
+def test_the_effective_configuration_holds_every_default(tmp_path: Path) -> None:
+    shown = effective(loaded(tmp_path, GOOD), adapters=KINDS)
+    assert shown["default_model"] == "picture"
+    assert shown["server"]["deadline_seconds"] == 570
+    assert shown["server"]["data_dir"] == "imagegate-data"
+    assert shown["limits"]["json_body_bytes"] == 96 * 2**20
+    assert (shown["auth"]["mode"], shown["auth"]["admin_key"]) == ("none", "unset")
+
+
+def test_a_provider_is_shown_with_the_keys_of_its_type_and_its_public_address() -> None:
+    shown = effective(embedded({"APIFRAME_API_KEY": "k"}, adapters=KINDS), adapters=KINDS)["providers"]
+    assert shown["apiframe"]["base_url"] == "https://api.apiframe.ai"
+    assert "poll_seconds" in shown["apiframe"]
+    assert "poll_seconds" not in shown["sketch"]
+    assert "rename" not in shown["apiframe"]
+    assert shown["sketch"]["base_url"] is None
+
+
+def test_an_ordinary_configuration_warns_of_nothing(tmp_path: Path) -> None:
+    assert warned(tmp_path, GOOD) == []
+    assert warnings(embedded({}, adapters=KINDS), adapters=KINDS) == []
+
+
+def test_the_documented_example_warns_only_of_its_budget() -> None:
+    settings = load(EXAMPLE, {name: f"value-{name}" for name in VARIABLES}, adapters=KINDS)
+    assert warnings(settings, adapters=KINDS) == [
+        "auth.keys[0].budget: not yet in force in this version; nothing stops spending"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            GOOD.replace("{routes", "{strategy: cheapest, routes"),
+            "models.picture.strategy: cheapest is not yet in force in this version; routes are tried in the order",
+        ),
+        (
+            GOOD.replace("{routes", "{fallback: free, routes"),
+            "models.picture.fallback: free is not yet in force in this version; a route with a price may be tried",
+        ),
+        (
+            GOOD.replace("model: sketch", "model: sketch, on_unknown: fallback"),
+            "models.picture.routes[0].on_unknown: fallback is not yet in force in this version; a request whose",
+        ),
+        (
+            f"{GOOD}server: {{host: 0.0.0.0}}\nauth: {{mode: none}}",
+            "auth.mode: none: whoever can reach 0.0.0.0 can spend on every provider; add auth.keys to ask for a key",
+        ),
+        (
+            f"{GOOD}auth: {{mode: none, keys: [{{name: a, key: 'sha256:{'0' * 64}'}}]}}",
+            "auth.mode: none: the keys under auth.keys are not asked for, and limit nobody",
+        ),
+        (f"{GOOD}auth: {{mode: keys}}", "auth.keys: there is none, so every request for a picture is refused"),
+        (
+            f"{GOOD}auth: {{admin_key: {SECRET}}}",
+            "auth.admin_key: the secret stands in the file; a variable, ${NAME}, keeps it out of backups and versions",
+        ),
+        (
+            GOOD.replace("drawn: {type: sketch}", "drawn: {type: apiframe}"),
+            "providers.drawn: no api_key, so apiframe will refuse every request",
+        ),
+    ],
+)
+def test_what_the_operator_should_know_is_said_once(tmp_path: Path, text: str, expected: str) -> None:
+    said = warned(tmp_path, text)
+    assert len(said) == 1
+    assert said[0].startswith(expected)
+    assert SECRET not in said[0]
+
+
+def test_a_secret_from_a_variable_or_a_digest_is_not_in_plain_sight(tmp_path: Path) -> None:
+    text = GOOD + f'auth: {{admin_key: "${{A}}", keys: [{{name: a, key: "sha256:{"0" * 64}"}}]}}'
+    assert warned(tmp_path, text, {"A": SECRET}) == []
