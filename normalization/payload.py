@@ -19,10 +19,22 @@ def nested(fields: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for path, value in fields.items():
         *parents, leaf = path.split(".")
-        place = body
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        place[leaf] = value
+        _object(body, parents)[leaf] = value
+    return body
+
+
+def merged(fields: Mapping[str, Any], profile: Profile, extras: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON object of `fields` with `extras` written over it. An extra's name is the caller's and no path: a dot
+    in it is a dot."""
+    body = nested(fields)
+    if extras:
+        _object(body, profile.extra_under.split(".") if profile.extra_under else []).update(extras)
+    return body
+
+
+def _object(body: dict[str, Any], parents: list[str]) -> dict[str, Any]:
+    for parent in parents:
+        body = body.setdefault(parent, {})
     return body
 
 
@@ -50,6 +62,15 @@ def shape_paths(offers: Offers) -> set[str]:
     return paths
 
 
+def _paths(profile: Profile) -> set[str]:
+    """Every path that the profile may write, and one below the object that extras are merged into."""
+    output = profile.output
+    named = {output.to, output.quality_to, profile.count.to, place(profile, "")}
+    named |= {way.to for row in profile.rows.values() for way in row}
+    named |= {path for row in profile.rows.values() for way in row for path, _ in way.also}
+    return {path for path in named if path} | {path for path, _ in profile.constants} | shape_paths(profile.offers)
+
+
 def place(profile: Profile, key: str) -> str:
     """The path at which an extra of this name reaches the provider."""
     return key if profile.extra_under is None else f"{profile.extra_under}.{key}"
@@ -59,6 +80,7 @@ def refuse_reserved(profile: Profile, key: str, named: str) -> None:
     """Raises InvalidValue where the adapter itself sets or bills by `key`; `named` is its full name for the caller."""
     own = {leaf(path) for path in shape_paths(profile.offers)} | {path.split(".")[0] for path, _ in profile.constants}
     own |= {leaf(way.to) for way in profile.rows["prompt"] if way.to}
+    own |= {parent for path in _paths(profile) for parent in path.split(".")[:-1]}
     if profile.count.to is not None:
         own.add(leaf(profile.count.to))
     if bare(key) in RESERVED | {bare(name) for name in own | profile.reserved}:

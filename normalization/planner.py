@@ -8,19 +8,22 @@ entries is that of the work: prompt, shape, count, seed, parameters, format, ext
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any
 
 from normalization import geometry
 from normalization.errors import InvalidValue
 from normalization.output import OutputChoice, choose_output
-from normalization.payload import Fields, leaf, nested, place, refuse_reserved, sent
+from normalization.payload import Fields, leaf, merged, place, refuse_reserved, sent
 from normalization.plan import Call, Component, Plan
 from normalization.rules import EDIT_ONLY, MEANS_DEFAULT, NEVER_DEGRADED, ROWS, Price, Profile, Way
-from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, ImageRequest, Size
+from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, ImageRequest, Shape, Size
 
 SEEDS = 2**32
+
+SHAPELESS = ("auto", "custom")
+"""Words of a shape parameter that leave the shape to the others."""
 
 
 @dataclass(slots=True)
@@ -37,13 +40,16 @@ class _Draft:
         """Write fields; a parameter whose field is written again has lost to the more specific one."""
         for path, value in fields.items():
             loser = self.owners.get(path)
-            if loser is not None and loser != owner and loser in self.entries:
-                lost = self.entries[loser]
-                self.entries[loser] = Applied(
-                    lost.name, Behavior.DROPPED, lost.requested, None, f"superseded by {owner}"
-                )
+            if loser is not None and loser != owner:
+                self.supersede(loser, owner)
             self.fields[path] = value
             self.owners[path] = owner
+
+    def supersede(self, loser: str, by: str) -> None:
+        """Report that a parameter, where it was said, has lost to another."""
+        if loser in self.entries:
+            lost = self.entries[loser]
+            self.entries[loser] = Applied(lost.name, Behavior.DROPPED, lost.requested, None, f"superseded by {by}")
 
     def report(self, name: str, behavior: Behavior, sent: Any = None, note: str | None = None) -> None:
         """An entry of the receipt, where the caller said the parameter at all."""
@@ -68,7 +74,8 @@ def plan(
     """
     size = request.shape.size
     if size is not None and size.pixels > output_pixels_most:
-        said = request.shape.said[0][0] if request.shape.said else "size"
+        names = [each for each, value in request.shape.said if value not in SHAPELESS]
+        said = "width" if "width" in names and "size" not in names else "size"
         raise InvalidValue(
             f"{said}: {size} is {size.pixels / MEGAPIXEL:.1f} megapixels; a picture may have at most "
             f"{output_pixels_most / MEGAPIXEL:g} (limits.output_megapixels)",
@@ -76,7 +83,7 @@ def plan(
         )
     draft = _Draft(request, profile)
     draft.put(dict(profile.constants), "")
-    matched = geometry.match(request.shape, profile.offers, output_pixels_most)
+    matched = geometry.match(_shape(request), profile.offers, output_pixels_most)
     draft.put(matched.fields, "shape")
     for row in ROWS:
         if row != "seed":
@@ -88,6 +95,7 @@ def plan(
     _report_output(draft, output)
     extras = _merge_extras(draft, name)
     calls = _calls(draft, tuple(range(request.n) if wanted is None else wanted), extras)
+    _report_overridden(draft, name, extras)
     superseded = [
         Applied(lost.name, Behavior.DROPPED, lost.value, None, f"superseded by {lost.by}")
         for lost in request.superseded
@@ -142,12 +150,19 @@ def _apply_row(draft: _Draft, name: str) -> None:
     draft.put(fields, name)
 
 
+def _shape(request: ImageRequest) -> Shape:
+    """The shape, with `match_input_image` as the ratio of the first input picture."""
+    if not (request.shape.match_input and request.pictures):
+        return request.shape
+    return replace(request.shape, ratio=request.pictures[0].size.ratio)
+
+
 def _report_shape(draft: _Draft, matched: geometry.Match) -> None:
     shown = sent(matched.fields)
     for name, value in draft.request.shape.said:
         notes = {"resolution": matched.tier_note, "aspect_ratio": matched.ratio_note}
         note = matched.size_note if draft.request.shape.size is not None else notes.get(name, matched.ratio_note)
-        if value in ("auto", "custom"):
+        if value in SHAPELESS:
             draft.report(name, Behavior.CONVERTED)
         elif name == "resolution" and not matched.tier_sent:
             draft.report(name, Behavior.DROPPED, note=note)
@@ -166,21 +181,20 @@ def _shape_kind(name: str, value: Any, fields: geometry.Fields) -> Behavior:
 
 def _report_output(draft: _Draft, output: OutputChoice) -> None:
     draft.report("output_format", output.behavior, output.word)
+    superseded = {lost.name for lost in draft.request.superseded}
     for name in ("output_quality", "output_compression"):
-        if name in draft.request.said:
+        if name not in superseded:
             draft.report(name, output.quality_behavior, output.quality_sent, output.quality_note)
-            return
 
 
 def _merge_extras(draft: _Draft, name: str) -> Fields:
-    """Extras and provider_options as fields, which are written over everything else."""
-    profile, fields = draft.profile, {}
+    """Extras and provider_options by their own names, to be written over everything else."""
+    profile, extras = draft.profile, {}
     for key, value in draft.request.extra.items():
         refuse_reserved(profile, key, key)
         if profile.extra == "forward" or key in profile.tolerates:
-            path = place(profile, key)
-            fields[path] = value
-            kind = Behavior.PASSTHROUGH if path == key else Behavior.RENAMED
+            extras[key] = value
+            kind = Behavior.PASSTHROUGH if place(profile, key) == key else Behavior.RENAMED
             draft.entries[key] = Applied(key, kind, value, value)
         else:
             why = "the provider rejects parameters that it does not know"
@@ -188,9 +202,18 @@ def _merge_extras(draft: _Draft, name: str) -> Fields:
     for key, value in draft.request.provider_options.get(name, {}).items():
         named = f"provider_options.{name}.{key}"
         refuse_reserved(profile, key, named)
-        fields[place(profile, key)] = value
+        extras[key] = value
         draft.entries[named] = Applied(named, Behavior.PASSTHROUGH, value, value)
-    return fields
+    return extras
+
+
+def _report_overridden(draft: _Draft, name: str, extras: Fields) -> None:
+    """A row's parameter whose field an extra writes over is not what the provider gets."""
+    for key in extras:
+        owner = draft.owners.get(place(draft.profile, key))
+        if owner in ROWS:
+            named = key in draft.request.provider_options.get(name, {})
+            draft.supersede(owner, f"provider_options.{name}.{key}" if named else key)
 
 
 def _seeds(draft: _Draft) -> int | None:
@@ -208,7 +231,10 @@ def _seeds(draft: _Draft) -> int | None:
     if note is None and asked is not None and float(asked) >= SEEDS:
         note = f"seeds are below 2^32: {base} is sent, the value modulo 2^32"
     draft.report("seed", kind(way, "seed"), None if way.to is None else way.wire(base), note)
-    return None if way.to is None else base
+    if way.to is None:
+        return None
+    draft.owners[way.to] = "seed"
+    return base
 
 
 def _calls(draft: _Draft, places: tuple[int, ...], extras: Fields) -> tuple[Call, ...]:
@@ -226,18 +252,17 @@ def _calls(draft: _Draft, places: tuple[int, ...], extras: Fields) -> tuple[Call
             fields[str(way.to)] = way.wire(seeds[0])
         if count.to is not None and (len(group) > 1 or "n" in draft.request.said):
             fields[count.to] = len(group)
-        fields.update(extras)
         seeds = _overridden(draft.profile, extras, seeds)
-        request = draft.request
-        calls.append(Call(nested(fields), group, tuple(seeds), request.operation, request.pictures, request.mask))
+        request, payload = draft.request, merged(fields, draft.profile, extras)
+        calls.append(Call(payload, group, tuple(seeds), request.operation, request.pictures, request.mask))
     return tuple(calls)
 
 
 def _overridden(profile: Profile, extras: Fields, seeds: list[int | None]) -> list[int | None]:
     """provider_options may name a seed of their own: then that is the first picture's, and the others' is unknown."""
-    for way in profile.rows["seed"]:
-        if way.to in extras:
-            given = extras[way.to]
+    paths = {way.to for way in profile.rows["seed"]}
+    for key, given in extras.items():
+        if place(profile, key) in paths:
             return [given if isinstance(given, int) else None, *([None] * (len(seeds) - 1))]
     return seeds
 

@@ -114,9 +114,15 @@ def within(to: str, least: float, most: float) -> Row:
             Behavior.CONVERTED,
             to,
             using=clamp,
-            why=lambda value: f"the provider takes {least:g} to {most:g}: {clamp(value):g} is sent",
+            why=lambda value: (
+                f"the provider takes {_spelled(least)} to {_spelled(most)}: {_spelled(clamp(value))} is sent"
+            ),
         ),
     )
+
+
+def _spelled(number: float) -> str:
+    return str(int(number)) if number == int(number) else f"{number:g}"
 
 
 def unsupported(why: str) -> Row:

@@ -1,11 +1,15 @@
-"""Offers of the kinds that providers have, for tests."""
+"""Offers of the kinds that providers have, and shapes to match with them, for tests."""
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
-from normalization.geometry import Grid, Offers, Ratios, Sizes
-from normalization.vocabulary import Size, Tier
+from hypothesis import strategies as st
+
+from normalization.geometry import OUTPUT_PIXELS_MOST, SIDE_MOST, Grid, Match, Offers, Ratios, Sizes, match
+from normalization.table import named_ratio
+from normalization.vocabulary import MEGAPIXEL, Ratio, Shape, Size, Tier
 
 
 def sides(size: Size) -> dict[str, Any]:
@@ -42,3 +46,25 @@ ALL_OFFERS = {
     "grid_and_ratios": Offers(grid=BY_16, ratios=TIERED),
     "none": Offers(),
 }
+
+SIDES = st.integers(1, SIDE_MOST)
+SIZES = st.builds(Size, SIDES, SIDES)
+RATIOS = st.builds(Ratio, st.integers(1, SIDE_MOST), st.integers(1, SIDE_MOST))
+AREAS = st.builds(lambda n, d: Tier(Fraction(n, d) * MEGAPIXEL, "wish"), st.integers(1, 10**5), st.integers(1, 10**4))
+
+
+def size(text: str) -> Size:
+    width, height = text.split("x")
+    return Size(int(width), int(height))
+
+
+def promise(text: str, offers: Offers) -> Match:
+    return match(Shape(size=size(text)), offers)
+
+
+def wish(offers: Offers, ratio: str | None = None, tier: Tier | None = None, most: int = OUTPUT_PIXELS_MOST) -> Match:
+    return match(Shape(ratio=None if ratio is None else named_ratio(ratio), tier=tier), offers, most)
+
+
+def covers(offer: Size, asked: Size) -> bool:
+    return offer.width >= asked.width and offer.height >= asked.height
