@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import secrets
 import shutil
 import socket
 import subprocess
@@ -24,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PEERS = ROOT / ".bench" / "venv"
 LITELLM = "litellm[proxy]==1.106.2"
 INSTALL_SECONDS = 600
-KEY = "sk-imagegate-benchmark-0123456789abcdef"
+KEY = f"sk-{secrets.token_hex(16)}"
 
 BODIES = ("small", "b64")
 """A tiny picture, and one of 1024 x 1024 pixels; a model's name is its body's."""
