@@ -113,3 +113,58 @@ class Limits(Section):
     @property
     def output_pixels(self) -> int:
         return int(self.output_megapixels * MEGAPIXEL)
+
+
+NOT_YET = frozenset(
+    {
+        "header_count",
+        "header_seconds",
+        "json_body_bytes",
+        "multipart_body_bytes",
+        "multipart_fields",
+        "multipart_field_bytes",
+        "body_bytes_per_second",
+        "body_idle_seconds",
+        "connections",
+        "connections_per_address",
+        "queue_length",
+        "queue_wait_seconds",
+        "in_flight_picture_bytes",
+        "auth_failures_per_minute",
+        "auth_failures_per_minute_total",
+        "picture_bytes",
+        "picture_count",
+        "picture_megapixels",
+        "picture_side",
+        "picture_ratio",
+        "picture_frames",
+        "codec_queue",
+        "pool_seconds",
+        "write_seconds",
+        "retries",
+        "retry_first_seconds",
+        "retry_most_seconds",
+        "retry_after_seconds",
+        "retry_budget_percent",
+        "retry_budget_least",
+        "breaker_failures",
+        "breaker_percent",
+        "breaker_calls",
+        "breaker_window_seconds",
+        "breaker_open_seconds",
+        "breaker_open_most_seconds",
+        "poll_late_seconds",
+        "poll_late_factor",
+        "job_seconds",
+        "fetch_seconds",
+        "fetch_redirects",
+        "fetch_dns_seconds",
+        "fetch_bytes_per_second",
+        "undelivered_seconds",
+        "idempotency_seconds",
+        "idempotency_records",
+        "ledger_days",
+        "drain_unready_seconds",
+    }
+)
+"""Limits that nothing enforces yet in this version; a file that sets one is told so."""

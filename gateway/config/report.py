@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Any
 
+from gateway.config.limits import NOT_YET
 from gateway.config.mistakes import spell
 from gateway.config.model import Settings
 from gateway.config.references import Registry, keys_of, registry
@@ -29,7 +30,7 @@ def warnings(settings: Settings, *, adapters: Registry | None = None) -> list[st
     """What the operator should know before relying on it, one line each: settings that are accepted but not yet in
     force in this version, secrets in plain sight, and doors left open."""
     known = registry() if adapters is None else adapters
-    return [*_doors(settings), *_providers(settings, known), *_not_yet(settings)]
+    return [*_doors(settings), *_providers(settings, known), *_idle_limits(settings), *_idle_routing(settings)]
 
 
 def _doors(settings: Settings) -> Iterator[str]:
@@ -53,29 +54,35 @@ def _providers(settings: Settings, adapters: Registry) -> Iterator[str]:
             yield f"{spell(('providers', name))}: no api_key, so {entry.type} will refuse every request"
 
 
-def _not_yet(settings: Settings) -> Iterator[str]:
-    """Accepted because the file's format promises them; each line goes when the setting works."""
+NOT_IN_FORCE = "not yet in force in this version"
+"""Said of what the file's format promises and this version accepts without doing it; each use goes when it works."""
+
+
+def _idle_limits(settings: Settings) -> Iterator[str]:
+    for name in sorted(settings.limits.model_fields_set & NOT_YET):
+        yield f"limits.{name}: {NOT_IN_FORCE}"
+    if "max_concurrent_requests" in settings.server.model_fields_set:
+        yield f"server.max_concurrent_requests: {NOT_IN_FORCE}"
+    for name, entry in settings.providers.items():
+        if entry.requests_per_minute is not None:
+            yield f"{spell(('providers', name, 'requests_per_minute'))}: {NOT_IN_FORCE}"
     for index, key in enumerate(settings.auth.keys):
         if key.budget is not None:
-            where = spell(("auth", "keys", index, "budget"))
-            yield f"{where}: not yet in force in this version; nothing stops spending"
+            yield f"{spell(('auth', 'keys', index, 'budget'))}: {NOT_IN_FORCE}; nothing stops spending"
+
+
+def _idle_routing(settings: Settings) -> Iterator[str]:
     for name, model in settings.models.items():
         if model.strategy != "priority":
-            yield (
-                f"{spell(('models', name, 'strategy'))}: {model.strategy} is not yet in force in this version; "
-                "routes are tried in the order written"
-            )
+            where = spell(("models", name, "strategy"))
+            yield f"{where}: {model.strategy} is {NOT_IN_FORCE}; routes are tried in the order written"
         if model.fallback != "paid":
-            yield (
-                f"{spell(('models', name, 'fallback'))}: {model.fallback} is not yet in force in this version; "
-                "a route with a price may be tried after one without"
-            )
+            where = spell(("models", name, "fallback"))
+            yield f"{where}: {model.fallback} is {NOT_IN_FORCE}; a route with a price may be tried after one without"
         for index, route in enumerate(model.routes):
             if route.on_unknown != "fail":
-                yield (
-                    f"{spell(('models', name, 'routes', index, 'on_unknown'))}: {route.on_unknown} is not yet in force "
-                    "in this version; a request whose outcome nobody knows fails"
-                )
+                where = spell(("models", name, "routes", index, "on_unknown"))
+                yield f"{where}: {route.on_unknown} is {NOT_IN_FORCE}; a request whose outcome nobody knows fails"
 
 
 def _plain(value: Any) -> Any:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from gateway.config import Settings, effective, embedded, load, warnings
+from gateway.config.limits import NOT_YET, Limits
 from tests.kinds import KINDS
 
 SECRET = "s3cr3t-canary"
+ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).with_name("example.yaml")
 VARIABLES = [line.split("${")[1].split("}")[0] for line in EXAMPLE.read_text().splitlines() if "${" in line]
 GOOD = """\
@@ -74,16 +77,22 @@ def test_an_ordinary_configuration_warns_of_nothing(tmp_path: Path) -> None:
     assert warnings(embedded({}, adapters=KINDS), adapters=KINDS) == []
 
 
-def test_the_documented_example_warns_only_of_its_budget() -> None:
+def test_the_documented_example_warns_only_of_what_is_not_yet_in_force() -> None:
     settings = load(EXAMPLE, {name: f"value-{name}" for name in VARIABLES}, adapters=KINDS)
     assert warnings(settings, adapters=KINDS) == [
-        "auth.keys[0].budget: not yet in force in this version; nothing stops spending"
+        "server.max_concurrent_requests: not yet in force in this version",
+        "auth.keys[0].budget: not yet in force in this version; nothing stops spending",
     ]
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        (f"{GOOD}limits: {{queue_length: 5, output_megapixels: 9}}", "limits.queue_length: not yet in force in this"),
+        (
+            GOOD.replace("{type: sketch}", "{type: sketch, requests_per_minute: 5}"),
+            "providers.drawn.requests_per_minute: not yet in force in this version",
+        ),
         (
             GOOD.replace("{routes", "{strategy: cheapest, routes"),
             "models.picture.strategy: cheapest is not yet in force in this version; routes are tried in the order",
@@ -125,3 +134,12 @@ def test_what_the_operator_should_know_is_said_once(tmp_path: Path, text: str, e
 def test_a_secret_from_a_variable_or_a_digest_is_not_in_plain_sight(tmp_path: Path) -> None:
     text = GOOD + f'auth: {{admin_key: "${{A}}", keys: [{{name: a, key: "sha256:{"0" * 64}"}}]}}'
     assert warned(tmp_path, text, {"A": SECRET}) == []
+
+
+def test_a_limit_is_in_force_or_says_that_it_is_not() -> None:
+    sources = [path for path in (ROOT / "gateway").rglob("*.py") if path.parent.name != "config"]
+    code = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    used = {name for name in Limits.model_fields if re.search(rf"\blimits\.{name}\b", code)}
+    # the two of pictures are read by way of the properties that count pixels
+    used |= {f"{kind}_megapixels" for kind in ("picture", "output") if f"limits.{kind}_pixels" in code}
+    assert set(Limits.model_fields) - used == NOT_YET
