@@ -19,7 +19,7 @@ from gateway.container import Services
 from gateway.ordering import Prepared
 from gateway.outcome import Delivered, Order, Outcome
 from gateway.routing import allowed
-from normalization.errors import InvalidValue, ModelNotAllowed, OperatorError
+from normalization.errors import InvalidType, InvalidValue, ModelNotAllowed, OperatorError
 
 log = logging.getLogger("imagegate.images")
 
@@ -41,7 +41,7 @@ async def generations(request: Request) -> ASGIApp:
 def _prepare(request: Request, services: Services, caller: Caller, body: dict[str, Any]) -> Prepared:
     name = request.path_params.get("model") or body.get("model")
     if name is not None and not isinstance(name, str):
-        raise InvalidValue(f"model: {str(name)[:100]!r} is not a model's name", param="model")
+        raise InvalidType(f"model: {str(name)[:100]!r} is not a model's name, which is a string", param="model")
     resolved = services.catalogue.resolve(name or None)
     if not allowed(caller.models, resolved.requested, resolved):
         raise ModelNotAllowed(f"this key may not use the model {resolved.requested[:200]!r}", param="model")
