@@ -1,0 +1,1 @@
+"""The GPU worker's room: `protocol` is the wire, `adapter` our side of it. Modular's `max serve` speaks it too."""

@@ -1,0 +1,167 @@
+"""Our side of the wire to a FLUX worker: the repository's own, or Modular's `max serve`.
+
+The worker forbids options that it does not know and works on one request at a time. It costs GPU time, not money: a
+request that failed may go to another route without anything being bought twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from normalization.errors import GenerationFailed, UpstreamBusy, UpstreamUnavailable
+from normalization.geometry import Grid, Offers
+from normalization.plan import Call
+from normalization.rules import FREE, Count, Output, Profile, Row, Way, same, unsupported
+from normalization.vocabulary import Behavior, Format, Size
+from providers.base import Artifact, Done, Failed, Options, Reply, Traits, WireReply, WireRequest
+from providers.failures import Complaint, bad_response, complaint_of, failure, redacted, rejected
+from providers.flux_worker.protocol import (
+    FAMILY_OPTIONS,
+    IMAGE,
+    OUT_OF_MEMORY,
+    PATH,
+    SIDE_LEAST,
+    SIDE_MULTIPLE,
+)
+from providers.replies import artifact, mapping, read_object, sequence, usage_of
+from providers.rows import lacking, opaque_only, quality_as_steps
+
+NEGATIVE_PROMPT_SCALE = 4.0
+"""`true_cfg_scale` where a negative prompt is given: FLUX.2's tokenizer leaves the negative prompt out unless the scale
+is above 1, which is the default. 4.0 is the scale at which FLUX pipelines are usually shown with real guidance."""
+
+PIXELS_MOST = 17_000_000
+"""Of one picture. A worker states no bound; this holds every size of the 4K table, on the grid of 16."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What differs between families of models: steps for low, medium and high quality, and whether they are guided."""
+
+    steps: tuple[int, int, int] = (12, 28, 50)
+    guided: bool = True
+
+
+FULL = Family()
+DISTILLED = Family(steps=(4, 4, 8), guided=False)
+"""Four steps, and guidance is distilled away: the pipelines ignore it, and negative prompts with it."""
+
+FAMILIES: Mapping[str, Family] = {
+    "black-forest-labs/FLUX.2-dev": FULL,
+    "black-forest-labs/FLUX.1-dev": FULL,
+    "black-forest-labs/FLUX.1-schnell": DISTILLED,
+    "black-forest-labs/FLUX.2-klein-4B": DISTILLED,
+    "black-forest-labs/FLUX.2-klein-9B": DISTILLED,
+    "black-forest-labs/FLUX.2-klein-base-4B": FULL,
+    "black-forest-labs/FLUX.2-klein-base-9B": FULL,
+}
+
+_PROMPT_TROUBLE = re.compile(r"\s*(Validation error: |Invalid request: )?Prompt (is too long|must be)", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
+
+
+class FluxWorker:
+    """POST /v1/responses of a worker at an address of the operator's."""
+
+    type: ClassVar[str] = "flux_worker"
+    base_url: ClassVar[str | None] = None
+    traits: ClassVar[Traits] = Traits(s503_means_refused=True, billable=False)
+    known_models: ClassVar[tuple[str, ...]] = tuple(FAMILIES)
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+
+    def profile(self, model: str) -> Profile:
+        family = FAMILIES.get(model, FULL)
+        return Profile(
+            provider=self.type,
+            model=model,
+            rows=_rows(family),
+            offers=Offers(grid=Grid(_pixels, SIDE_MULTIPLE, SIDE_LEAST, most=14144, pixels_most=PIXELS_MOST)),
+            constants=(("model", model),),
+            # Lossy files come at the encoder's own quality, which cannot be chosen: png, and we encode.
+            output=Output(f"{IMAGE}.output_format", {Format.PNG: "png"}, always=True),
+            # One noise generator draws a whole batch: its picture k is not the picture of seed + k.
+            count=Count(f"{IMAGE}.num_images", most=4),
+            extra="drop",
+            extra_under=IMAGE,
+            tolerates=FAMILY_OPTIONS,
+            reserved=frozenset({"output_format"}),
+            price=FREE,
+            notes="A worker of your own: GPU time, no price.",
+        )
+
+    def headers(self, secret: str | None) -> Mapping[str, str]:
+        return {} if secret is None else {"Authorization": f"Bearer {secret}"}
+
+    def submit(self, call: Call, attempt: str) -> WireRequest:
+        return WireRequest("POST", PATH, json=call.payload)
+
+    def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
+        body = read_object(reply.body)
+        if not 200 <= reply.status < 300 or (body is not None and isinstance(body.get("error"), dict)):
+            return self._failed(reply)
+        if body is None:
+            return bad_response("not a JSON object", reply, self.traits)
+        artifacts = tuple(_pictures(body))
+        if not artifacts:
+            # What MAX answers when its pipeline raised: the reason is in the worker's log alone.
+            error = GenerationFailed("the worker answered without a picture", detail=f"status {body.get('status')!r}")
+            return Failed(error, refused=True, outcome="generation_failed")
+        return Done(artifacts, usage=usage_of(body))
+
+    def _failed(self, reply: WireReply) -> Failed:
+        complaint = complaint_of(reply)
+        detail = f"HTTP {reply.status} {redacted(complaint.said)}"
+        if _PROMPT_TROUBLE.match(complaint.said):
+            # A ValueError of the tokenizer; versions answer it with 400 or with 500.
+            return rejected(Complaint("'prompt'"), detail)
+        if OUT_OF_MEMORY in complaint.codes or (reply.status >= 500 and _OUT_OF_MEMORY.search(complaint.said)):
+            trouble = UpstreamUnavailable("the worker ran out of GPU memory for this request", detail=detail)
+            return Failed(trouble, refused=True, outcome=OUT_OF_MEMORY)
+        failed = failure(reply, self.traits, said=complaint)
+        if isinstance(failed.error, UpstreamUnavailable):
+            busy = UpstreamBusy(
+                "the worker is busy; try again later", detail=detail, retry_after=failed.error.retry_after
+            )
+            return Failed(busy, refused=True, outcome=busy.code)
+        return failed
+
+
+def _pixels(size: Size) -> Mapping[str, int]:
+    return {f"{IMAGE}.width": size.width, f"{IMAGE}.height": size.height}
+
+
+def _pictures(body: Mapping[str, Any]) -> Iterator[Artifact]:
+    """Every picture of every message: all pictures of a batch are in one message's content."""
+    for message in sequence(body.get("output")):
+        for part in sequence(mapping(message).get("content")):
+            item = mapping(part)
+            found = artifact(item.get("image_data"), item.get("image_url"))
+            if found is not None:
+                yield found
+
+
+def _rows(family: Family) -> Mapping[str, Row]:
+    distilled = unsupported("this model is distilled for a fixed guidance and ignores it")
+    return {
+        "prompt": same("input"),
+        "negative_prompt": _negative_prompt() if family.guided else distilled,
+        "seed": same("seed"),
+        "quality": quality_as_steps(f"{IMAGE}.steps", *family.steps),
+        "steps": same(f"{IMAGE}.steps"),
+        "guidance": same(f"{IMAGE}.guidance_scale") if family.guided else distilled,
+        "strength": same(f"{IMAGE}.strength"),
+        "background": opaque_only(),
+        "user": same("user"),
+        **lacking("style", "moderation", "input_fidelity", "safety_tolerance", "prompt_upsampling"),
+        **lacking("enable_safety_checker", "sync_mode", "safety_identifier"),
+    }
+
+
+def _negative_prompt() -> Row:
+    scale = (f"{IMAGE}.true_cfg_scale", NEGATIVE_PROMPT_SCALE)
+    return (Way(Behavior.RENAMED, f"{IMAGE}.negative_prompt", also=(scale,)),)

@@ -1,0 +1,139 @@
+"""The wire between gateway and GPU worker: Modular MAX's POST /v1/responses, both directions.
+
+Sources: docs.modular.com, "Image generation" and the reference of `ImageProviderOptions`; the schema of Modular 26.6,
+which forbids unknown keys under `provider_options.image` and ignores them at top level.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+PATH = "/v1/responses"
+
+IMAGE = "provider_options.image"
+"""Where the options of a picture are in the body. `seed`, `input`, `model` and `user` are at top level."""
+
+SIDE_LEAST = 128
+SIDE_MULTIPLE = 16
+"""The latent grid has no half cells. A schema that lets multiples of 8 through cuts them down to 16 unasked."""
+
+SEED_MOST = 2**32 - 1
+"""Of the noise generator, NumPy's RandomState."""
+
+FAMILY_OPTIONS = frozenset(
+    {
+        "cfg_normalization",
+        "cfg_truncation",
+        "flow_shift",
+        "secondary_negative_prompt",
+        "secondary_prompt",
+        "true_cfg_scale",
+    }
+)
+"""Options that mean something to some families of models only, and that the gateway has no words of its own for."""
+
+Positive = Annotated[float, Field(gt=0)]
+
+
+class ImageOptions(BaseModel):
+    """`provider_options.image`. None = not said: the model's own default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    negative_prompt: str | None = None
+    secondary_prompt: str | None = None
+    secondary_negative_prompt: str | None = None
+    guidance_scale: Annotated[float, Field(ge=0)] = 3.5
+    true_cfg_scale: Positive = 1.0
+    cfg_normalization: bool = False
+    cfg_truncation: Positive = 1.0
+    flow_shift: Positive | None = None
+    width: Annotated[int, Field(ge=SIDE_LEAST, multiple_of=SIDE_MULTIPLE)] | None = None
+    height: Annotated[int, Field(ge=SIDE_LEAST, multiple_of=SIDE_MULTIPLE)] | None = None
+    steps: Annotated[int, Field(gt=0)] | None = None
+    num_images: Annotated[int, Field(ge=1)] = 1
+    strength: Annotated[float, Field(gt=0, le=1)] = 0.6
+    output_format: str = "jpeg"
+    response_format: Literal["url", "b64_json"] = "b64_json"
+
+
+class ProviderOptions(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    image: ImageOptions = Field(default_factory=ImageOptions)
+
+
+class InputText(BaseModel):
+    type: Literal["input_text"] = "input_text"
+    text: str
+
+
+class InputImage(BaseModel):
+    type: Literal["input_image"] = "input_image"
+    image_url: str
+    """A data: URI. An address would be fetched by the worker itself, which must not browse for strangers."""
+
+
+class Message(BaseModel):
+    role: Literal["user"] = "user"
+    content: str | list[InputText | InputImage]
+
+
+class Request(BaseModel):
+    """The body of a request. `input` is the prompt, or exactly one message with pictures and the prompt."""
+
+    model: str
+    input: str | Annotated[list[Message], Field(min_length=1, max_length=1)]
+    seed: Annotated[int, Field(ge=0, le=SEED_MOST)] | None = None
+    user: str | None = None
+    stream: Literal[False] = False
+    provider_options: ProviderOptions = Field(default_factory=ProviderOptions)
+
+
+class OutputImage(BaseModel):
+    """One picture: its base64 without prefix, or an address under which the worker serves it."""
+
+    type: Literal["output_image"] = "output_image"
+    image_data: str | None = None
+    image_url: str | None = None
+    format: str | None = None
+
+
+class OutputMessage(BaseModel):
+    """All pictures of a request, in order. Unlike OpenAI's, it has no `type`."""
+
+    id: str = ""
+    role: Literal["assistant"] = "assistant"
+    status: str = "completed"
+    content: list[OutputImage]
+
+
+class Response(BaseModel):
+    """The body of an answer; fields that are None are left out of it."""
+
+    id: str
+    object: Literal["response"] = "response"
+    created_at: int
+    status: str = "completed"
+    model: str
+    output: list[OutputMessage]
+    usage: dict[str, Any] | None = None
+
+
+class Error(BaseModel):
+    """What is wrong, in OpenAI's envelope. `code` is the HTTP status as text, or a finer word of the worker's own."""
+
+    code: str
+    message: str
+    param: str = ""
+    type: str
+
+
+class ErrorBody(BaseModel):
+    error: Error
+
+
+OUT_OF_MEMORY = "worker_oom"
+"""`Error.code` of a worker whose GPU memory did not suffice for this request."""

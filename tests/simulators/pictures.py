@@ -1,0 +1,44 @@
+"""Pictures that a simulator makes: real files, small to make, the same for the same request and different otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import zlib
+from functools import lru_cache
+
+from PIL import Image
+
+NOT_A_PICTURE = b"this is not a picture, whatever its name says"
+
+
+@lru_cache(maxsize=256)
+def picture(subject: str, width: int, height: int, form: str = "png", quality: int | None = None) -> bytes:
+    """A gradient between colours drawn from `subject`, which holds whatever the real model's picture depends on.
+
+    `form` is png, jpeg or webp; `quality` 0..100 for the last two.
+    """
+    colours = hashlib.sha256(subject.encode()).digest()
+    seed = Image.frombytes("RGB", (2, 2), colours[:12])
+    drawn = seed.resize((width, height), Image.Resampling.BILINEAR)
+    file = io.BytesIO()
+    if form == "png":
+        drawn.save(file, "PNG", compress_level=1)
+    else:
+        drawn.save(file, form.upper(), quality=80 if quality is None else quality)
+    return file.getvalue()
+
+
+def other_form(form: str) -> str:
+    return "jpeg" if form != "jpeg" else "png"
+
+
+def bomb(side: int = 60_000) -> bytes:
+    """A PNG of a few hundred bytes that says it holds 3.6 gigapixels."""
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(4096))), (b"IEND", b""))
+    framed = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(framed)
