@@ -72,15 +72,7 @@ def plan(
     route says it costs, over the profile's own. Raises InvalidValue for what no provider could give: a picture above
     `output_pixels_most`, or an extra that names what the adapter itself sets.
     """
-    size = request.shape.size
-    if size is not None and size.pixels > output_pixels_most:
-        names = [each for each, value in request.shape.said if value not in SHAPELESS]
-        said = "width" if "width" in names and "size" not in names else "size"
-        raise InvalidValue(
-            f"{said}: {size} is {size.pixels / MEGAPIXEL:.1f} megapixels; a picture may have at most "
-            f"{output_pixels_most / MEGAPIXEL:g} (limits.output_megapixels)",
-            param=said,
-        )
+    _refuse_oversize(request, output_pixels_most)
     draft = _Draft(request, profile)
     draft.put(dict(profile.constants), "")
     matched = geometry.match(_shape(request), profile.offers, output_pixels_most)
@@ -109,6 +101,18 @@ def plan(
         yields=matched.yields,
         components=components(price or profile.price, calls, matched.yields or matched.fit),
     )
+
+
+def _refuse_oversize(request: ImageRequest, pixels_most: int) -> None:
+    size = request.shape.size
+    if size is not None and size.pixels > pixels_most:
+        names = [each for each, value in request.shape.said if value not in SHAPELESS]
+        said = "width" if "width" in names and "size" not in names else "size"
+        raise InvalidValue(
+            f"{said}: {size} is {size.pixels / MEGAPIXEL:.1f} megapixels; a picture may have at most "
+            f"{pixels_most / MEGAPIXEL:g} (limits.output_megapixels)",
+            param=said,
+        )
 
 
 def obstacle(request: ImageRequest, profile: Profile) -> str | None:
