@@ -3,88 +3,19 @@ delivered bytes opened and measured."""
 
 from __future__ import annotations
 
-import base64
-import io
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
 import httpx
 import openai
 import pytest
-from PIL import Image
 
-from tests.served import served, settings_of
-from tests.simulators import (
-    apiframe_simulator,
-    max_simulator,
-    modelverse_simulator,
-    onemin_simulator,
-    openai_simulator,
-)
-
-SIMULATORS: dict[str, tuple[str, str, Callable[[], AbstractContextManager[Any]]]] = {
-    "flux_worker": ("flux_worker", "black-forest-labs/FLUX.2-dev", max_simulator),
-    "apiframe": ("apiframe", "flux-2-max", apiframe_simulator),
-    "openai": ("openai", "any-model", openai_simulator),
-    "onemin": ("onemin", "black-forest-labs/flux-2-max", onemin_simulator),
-    "modelverse": ("modelverse", "black-forest-labs/flux-kontext-max/text-to-image", modelverse_simulator),
-}
-
-
-class Journey:
-    """A running gateway in front of one provider, and an official client of it."""
-
-    def __init__(self, base_url: str, simulator: Any) -> None:
-        self.base_url = base_url
-        self.simulator = simulator
-        self.client = openai.OpenAI(base_url=base_url, api_key="any", max_retries=0, timeout=60)
-
-    def generate(self, **parameters: Any) -> Any:
-        known = {"prompt", "model", "n", "size", "quality", "response_format", "output_format", "output_compression"}
-        known |= {"background", "moderation", "style", "user"}
-        extra = {name: value for name, value in parameters.items() if name not in known}
-        given = {name: value for name, value in parameters.items() if name in known}
-        return self.client.images.generate(**{"prompt": "a red fox", "model": "m", **given}, extra_body=extra)
-
-    def pictures(self, answer: Any) -> list[Image.Image]:
-        """Every delivered picture, opened and fully decoded."""
-        return [opened(delivered(self, each)) for each in answer.data]
-
-
-def delivered(journey: Journey, item: Any) -> bytes:
-    if item.b64_json is not None:
-        return base64.b64decode(item.b64_json, validate=True)
-    return httpx.get(item.url, timeout=30).raise_for_status().content
-
-
-def opened(data: bytes) -> Image.Image:
-    picture = Image.open(io.BytesIO(data))
-    picture.load()
-    return picture
+from tests.journeys import SECRET, SIMULATORS, Journey, delivered, journey_to
 
 
 @pytest.fixture(scope="module", params=["sketch", *SIMULATORS])
 def journey(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Journey]:
-    with ExitStack() as stack:
-        name = request.param
-        entry: dict[str, Any] = {"type": name}
-        model, simulator = "sketch", None
-        if name != "sketch":
-            kind, model, simulate = SIMULATORS[name]
-            simulator = stack.enter_context(simulate())
-            entry = {"type": kind, "base_url": simulator.base_url, "api_key": "secret-provider-key"}
-            if name == "apiframe":
-                entry["poll_seconds"] = {"first": 0.02, "factor": 1.5, "max": 0.1}
-        config = {
-            "auth": {"mode": "none"},
-            "network": {"allow_private": ["127.0.0.0/8"]},
-            "providers": {"p": entry},
-            "models": {"m": {"routes": [{"provider": "p", "model": model}]}},
-        }
-        settings = settings_of(tmp_path_factory.mktemp(name), config)
-        yield Journey(stack.enter_context(served(settings)), simulator)
+    with journey_to(request.param, tmp_path_factory.mktemp(request.param)) as found:
+        yield found
 
 
 def test_a_bare_prompt_gives_one_png_by_url(journey: Journey) -> None:
@@ -150,7 +81,9 @@ def test_a_ratio_is_kept_within_what_the_provider_has(journey: Journey, ratio: s
         assert picture.width / picture.height == pytest.approx(width / height, rel=0.03)
 
 
-@pytest.mark.parametrize(("response_format", "key", "absent"), [("url", "url", "b64_json"), ("b64_json", "b64_json", "url")])
+@pytest.mark.parametrize(
+    ("response_format", "key", "absent"), [("url", "url", "b64_json"), ("b64_json", "b64_json", "url")]
+)
 def test_an_explicit_delivery_gives_that_key_only(
     journey: Journey, response_format: str, key: str, absent: str
 ) -> None:
@@ -170,6 +103,7 @@ def test_every_answer_tells_what_happened(journey: Journey) -> None:
     assert {attempt["outcome"] for attempt in metadata["attempts"]} == {"ok"}
     assert set(metadata["timing"]) == {"queue", "provider", "fetch", "convert"}
     assert metadata["cost_currency"] == "USD"
+    assert answer.usage is not None
     assert answer.usage.total_tokens >= 0
 
 
@@ -192,7 +126,7 @@ def test_no_provider_key_or_address_reaches_the_client(journey: Journey) -> None
     answer = httpx.post(
         f"{journey.base_url}/images/generations", json={"model": "m", "prompt": "a fox", "size": "64x64"}, timeout=60
     )
-    assert "secret-provider-key" not in answer.text + str(answer.headers)
+    assert SECRET not in answer.text + str(answer.headers)
     if journey.simulator is not None:
         assert journey.simulator.base_url not in answer.text + str(answer.headers)
 
@@ -209,6 +143,6 @@ def test_the_prompt_alone_sends_nothing_that_was_not_said(journey: Journey) -> N
     assert shown["plan"]["lossless"] is True
 
 
-def test_a_base_url_with_a_trailing_slash_works(journey: Journey, tmp_path: Path) -> None:
+def test_a_base_url_with_a_trailing_slash_works(journey: Journey) -> None:
     client = openai.OpenAI(base_url=f"{journey.base_url}/", api_key="any", max_retries=0)
     assert client.models.retrieve("m").id == "m"

@@ -1,0 +1,183 @@
+"""Fan-out, fallback and topping up, by a driver whose every answer is written down beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from gateway.dispatch import Dispatcher, most_specific
+from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order, Timing
+from gateway.submission import Driver
+from normalization import errors, planner
+from normalization.geometry import Offers
+from normalization.plan import Call
+from normalization.rules import ROWS, Count, Profile, same, unsupported
+from normalization.vocabulary import Format, ImageRequest, Size
+
+ROWS_OF_NOTHING = {name: unsupported("not here") for name in ROWS} | {"prompt": same("prompt"), "seed": same("seed")}
+
+
+def candidate(name: str, *, n: int, most: int = 4, seed: int | None = None) -> Candidate:
+    profile = Profile(name, f"{name}-model", ROWS_OF_NOTHING, Offers(), count=Count("n", most))
+    said = {"n": n} | ({} if seed is None else {"seed": seed})
+    request = ImageRequest("a fox", "m", n=n, seed=seed, said=said)
+    backend = cast("Any", SimpleNamespace(name=name))
+    return Candidate(backend, profile, request, planner.plan(request, profile, name=name))
+
+
+def order(*candidates: Candidate) -> Order:
+    return Order("gen_1", "req_1", "m", "m", candidates)
+
+
+Answer = Callable[[Call], CallResult]
+
+
+def ok(call: Call, *, only: int | None = None) -> CallResult:
+    kept = call.places if only is None else call.places[:only]
+    pictures = {place: Delivered(f"picture {place}".encode(), Format.PNG, Size(8, 8)) for place in kept}
+    return CallResult(call.places, AttemptRecord("?", "?", "ok", 0.1), pictures, charge="charged", cost_micros=100)
+
+
+def failing(error: errors.ImagegateError, *, refused: bool) -> Answer:
+    def answer(call: Call) -> CallResult:
+        charge = "none" if refused else error.charge
+        return CallResult(
+            call.places, AttemptRecord("?", "?", error.code, 0.1), error=error, refused=refused, charge=charge
+        )
+
+    return answer
+
+
+@dataclass
+class ScriptedDriver:
+    """Answers each submission of a provider in turn; the last answer holds from then on."""
+
+    script: Mapping[str, list[Answer]]
+    submitted: list[tuple[str, Call]] = field(default_factory=list)
+
+    async def submit(
+        self, order: Order, candidate: Candidate, call: Call, timing: Timing, deadline: float
+    ) -> CallResult:
+        self.submitted.append((candidate.plan.provider, call))
+        answers = self.script[candidate.plan.provider]
+        return (answers.pop(0) if len(answers) > 1 else answers[0])(call)
+
+
+def dispatcher(driver: ScriptedDriver) -> Dispatcher:
+    return Dispatcher(cast("Driver", driver), 40_000_000)
+
+
+REFUSED = failing(errors.UpstreamBusy("busy"), refused=True)
+UNKNOWN = failing(errors.OutcomeUnknown("lost"), refused=False)
+MODERATED = failing(errors.ModerationBlocked("no"), refused=True)
+
+
+@pytest.mark.anyio
+async def test_the_order_of_pictures_is_the_order_asked_for() -> None:
+    driver = ScriptedDriver({"one": [ok]})
+    outcome = await dispatcher(driver).run(order(candidate("one", n=10)), 0)
+    assert [picture.data for picture in outcome.pictures] == [f"picture {place}".encode() for place in range(10)]
+    assert [call.images for _, call in driver.submitted] == [4, 4, 2]
+    assert outcome.failed == 0
+    assert outcome.cost_micros == 300
+
+
+@pytest.mark.anyio
+async def test_a_refused_call_goes_to_the_next_route() -> None:
+    driver = ScriptedDriver({"one": [REFUSED], "two": [ok]})
+    outcome = await dispatcher(driver).run(order(candidate("one", n=2), candidate("two", n=2)), 0)
+    assert [name for name, _ in driver.submitted] == ["one", "two"]
+    assert len(outcome.pictures) == 2
+    assert outcome.main.plan.provider == "two"
+
+
+@pytest.mark.anyio
+async def test_a_call_of_unknown_outcome_is_never_made_again() -> None:
+    driver = ScriptedDriver({"one": [UNKNOWN], "two": [ok]})
+    with pytest.raises(errors.OutcomeUnknown):
+        await dispatcher(driver).run(order(candidate("one", n=2), candidate("two", n=2)), 0)
+    assert [name for name, _ in driver.submitted] == ["one"]
+
+
+@pytest.mark.anyio
+async def test_a_content_refusal_is_never_got_around() -> None:
+    driver = ScriptedDriver({"one": [MODERATED], "two": [ok]})
+    with pytest.raises(errors.ModerationBlocked):
+        await dispatcher(driver).run(order(candidate("one", n=2), candidate("two", n=2)), 0)
+    assert [name for name, _ in driver.submitted] == ["one"]
+
+
+@pytest.mark.anyio
+async def test_a_failed_sibling_discards_no_picture_already_paid_for() -> None:
+    driver = ScriptedDriver({"one": [ok, UNKNOWN, ok]})
+    outcome = await dispatcher(driver).run(order(candidate("one", n=3, seed=7)), 0)
+    assert [picture.data for picture in outcome.pictures] == [b"picture 0", b"picture 2"]
+    assert outcome.failed == 1
+
+
+@pytest.mark.anyio
+async def test_only_the_refused_part_of_a_fan_out_goes_to_the_next_route_with_its_own_seeds() -> None:
+    driver = ScriptedDriver({"one": [ok, REFUSED, REFUSED, ok], "two": [ok]})
+    routes = candidate("one", n=4, seed=7), candidate("two", n=4, seed=7)
+    outcome = await dispatcher(driver).run(order(*routes), 0)
+    again = [call for name, call in driver.submitted if name == "two"]
+    assert [call.places for call in again] == [(1,), (2,)]
+    assert [call.payload["seed"] for call in again] == [8, 9]
+    assert len(outcome.pictures) == 4
+    assert len(outcome.parts) == 2
+
+
+@pytest.mark.anyio
+async def test_missing_pictures_alone_are_asked_for_again_and_only_once() -> None:
+    driver = ScriptedDriver({"one": [lambda call: ok(call, only=2), lambda call: ok(call, only=1)]})
+    outcome = await dispatcher(driver).run(order(candidate("one", n=4)), 0)
+    assert [call.places for _, call in driver.submitted] == [(0, 1, 2, 3), (2, 3)]
+    assert len(outcome.pictures) == 3
+    assert outcome.failed == 1
+
+
+@pytest.mark.anyio
+async def test_places_left_out_are_not_bought_again_when_another_call_was_refused() -> None:
+    driver = ScriptedDriver({"one": [lambda call: ok(call, only=3), REFUSED], "two": [ok]})
+    routes = candidate("one", n=8), candidate("two", n=8)
+    outcome = await dispatcher(driver).run(order(*routes), 0)
+    assert [(name, call.places) for name, call in driver.submitted][2:] == [("two", (3, 4, 5, 6)), ("two", (7,))]
+    assert outcome.failed == 0
+
+
+@pytest.mark.anyio
+async def test_an_unknown_charge_makes_the_cost_unknown() -> None:
+    def unpriced(call: Call) -> CallResult:
+        made = ok(call)
+        return CallResult(call.places, made.record, made.pictures, charge="charged", cost_micros=None)
+
+    driver = ScriptedDriver({"one": [ok, unpriced]})
+    outcome = await dispatcher(driver).run(order(candidate("one", n=8)), 0)
+    assert outcome.cost_micros is None
+
+
+@pytest.mark.parametrize(
+    ("raised", "reported"),
+    [
+        ([errors.RejectedByProvider("a"), errors.RejectedByProvider("b")], errors.RejectedByProvider),
+        ([errors.RejectedByProvider("a"), errors.UpstreamBusy("b")], errors.UpstreamBusy),
+        ([errors.UpstreamAuth("a"), errors.RejectedByProvider("b")], errors.UpstreamAuth),
+        ([errors.UpstreamUnavailable("a"), errors.OutcomeUnknown("b")], errors.OutcomeUnknown),
+        ([errors.OutcomeUnknown("a"), errors.ModerationBlocked("b")], errors.ModerationBlocked),
+        ([errors.GenerationTimeout("a"), errors.UpstreamBusy("b")], errors.GenerationTimeout),
+        ([], errors.GenerationFailed),
+    ],
+)
+def test_the_error_reported_is_the_one_that_says_most(
+    raised: list[errors.ImagegateError], reported: type[errors.ImagegateError]
+) -> None:
+    assert type(most_specific(raised)) is reported
+
+
+def test_the_shortest_wait_that_any_provider_named_is_passed_on() -> None:
+    busy = [errors.UpstreamBusy("a", retry_after=30), errors.UpstreamBusy("b", retry_after=7)]
+    assert most_specific(busy).retry_after == 7
