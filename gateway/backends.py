@@ -7,12 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from providers.registry import PROVIDERS
-
 from gateway.config.entries import ProviderEntry
 from gateway.config.model import Settings
 from gateway.services.gates import Gate
 from providers.base import Options, Provider
+from providers.registry import PROVIDERS
 from providers.transport import Target
 
 CONCURRENT = 500

@@ -24,7 +24,7 @@ from gateway.services.storage import Storage
 from gateway.services.storage_file import FileStorage
 from gateway.services.storage_memory import MemoryStorage
 from gateway.submission import Driver
-from normalization.errors import OperatorError
+from normalization.errors import OperatorError, Overloaded
 from normalization.pictures import FinishOptions, Limits
 from normalization.vocabulary import MEGAPIXEL
 from providers.fetch import Fetcher
@@ -106,7 +106,7 @@ class Services:
             bytes_most=limits.result_bytes,
             fetch_seconds=limits.result_seconds,
         )
-        driver = Driver(self.transport, self.attempts, finisher)
+        driver = Driver(self.transport, self.attempts, finisher, limits.queue_wait_seconds)
         self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL))
         self._sweeper = asyncio.create_task(self._sweep())
 
@@ -120,11 +120,23 @@ class Services:
 
     def start_job(self, order: Order) -> Job:
         """Begin an order's work; it goes on whether or not anybody waits."""
+        most = self.settings.server.max_concurrent_requests
+        if len(self.jobs) >= most:
+            raise Overloaded(f"{most} requests are in progress already (server.max_concurrent_requests)")
         deadline = time.monotonic() + self.settings.limits.settle_seconds
         return self.jobs.start(order.generation_id, self._work(order, deadline))
 
     async def _work(self, order: Order, deadline: float) -> Outcome:
-        return await self.dispatcher.run(order, deadline)
+        outcome = await self.dispatcher.run(order, deadline)
+        if not self.jobs.awaited(order.generation_id):
+            await self.keep(order, outcome)
+        return outcome
+
+    async def keep(self, order: Order, outcome: Outcome) -> None:
+        """Pictures that nobody waits for any more are paid for all the same: they go where hosted pictures go."""
+        for picture in outcome.pictures:
+            name = await self.storage.put(picture.data, picture.format)
+            log.warning("nobody waits for generation %s any more; its picture is kept as %s", order.generation_id, name)
 
     async def not_ready(self) -> list[str]:
         """Why the gateway should get no work now; empty = it may."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,7 +50,7 @@ class Dispatcher:
         """
         work = _Work(self, order, deadline)
         for candidate in order.candidates:
-            if not work.open:
+            if not work.open or (work.attempts and time.monotonic() >= order.submit_by):
                 break
             await work.fill(candidate)
         return work.outcome()

@@ -14,7 +14,7 @@ log = logging.getLogger("imagegate.jobs")
 
 
 class Job:
-    """One generation under way. `delivered` is set once its answer was written to the client."""
+    """One generation under way. `waiting` as long as somebody waits for its end."""
 
     def __init__(self, generation_id: str, task: asyncio.Task[Outcome]) -> None:
         self.generation_id = generation_id
@@ -62,6 +62,11 @@ class Jobs:
         error = task.exception()  # asking for it also keeps asyncio from complaining that nobody did
         if error is not None and not isinstance(error, ImagegateError):
             log.error("generation %s failed unexpectedly", job.generation_id, exc_info=error)
+
+    def awaited(self, generation_id: str) -> bool:
+        """Whether somebody still waits for this generation's end."""
+        job = self._running.get(generation_id)
+        return job is not None and job.waiting
 
     async def drain(self, seconds: float) -> None:
         """Take no new work and let what is under way end, for at most `seconds`; then cancel the rest."""

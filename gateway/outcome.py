@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -39,6 +40,9 @@ class Order:
     requested_model: str
     candidates: tuple[Candidate, ...]
     key_name: str | None = None
+    submit_by: float = math.inf
+    """When nobody waits for pictures any more, on the monotonic clock: after it nothing new is submitted, and what
+    was submitted before is followed to its end."""
 
     @property
     def request(self) -> ImageRequest:

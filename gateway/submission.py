@@ -44,6 +44,8 @@ class Driver:
     transport: Transport
     attempts: Attempts
     finisher: Finisher
+    queue_wait: float | None = None
+    """Seconds that a call waits for its turn at a provider; None = as long as anybody waits for the pictures."""
 
     async def submit(
         self, order: Order, candidate: Candidate, call: Call, timing: Timing, deadline: float
@@ -51,7 +53,7 @@ class Driver:
         """Run one call to its end. `deadline` is absolute, on the monotonic clock."""
         queued = time.monotonic()
         try:
-            async with candidate.backend.gate.enter(deadline):
+            async with candidate.backend.gate.enter(self._patience(order, queued)):
                 timing.queue += time.monotonic() - queued
                 return await _Submission(self, order, candidate, call, timing, deadline).run()
         except GateTimeout:
@@ -59,6 +61,10 @@ class Driver:
             return _result(candidate, call, "queue_timeout", time.monotonic() - queued, error, refused=True)
         except ImagegateError as error:  # our own disk or state failed before anything was sent
             return _result(candidate, call, error.code, time.monotonic() - queued, error, refused=False)
+
+    def _patience(self, order: Order, now: float) -> float:
+        """Until when a call may wait for its turn."""
+        return order.submit_by if self.queue_wait is None else min(order.submit_by, now + self.queue_wait)
 
 
 class _Submission:

@@ -72,12 +72,15 @@ async def _generate(request: Request, services: Services, caller: Caller, prepar
         requested_model=prepared.resolved.requested,
         candidates=prepared.candidates,
         key_name=caller.name,
+        submit_by=time.monotonic() + services.settings.server.deadline_seconds,
     )
     async with services.rates.admit(caller.name, prepared.request.n) as admission:
         state.headers.update(admission.headers)
         state.headers["x-generation-id"] = order.generation_id
         job = services.start_job(order)
         outcome = await job.wait(services.settings.server.deadline_seconds)
+    if prepared.response_format == "b64_json" and await request.is_disconnected():
+        await services.keep(order, outcome)
     hosted = await host(services, prepared, outcome, base_url(request, services.settings))
     answer, headers = images_body(order, outcome, hosted, prepared.delivery)
     state.headers.update(headers)
