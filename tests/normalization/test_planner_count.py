@@ -127,3 +127,8 @@ def test_a_provider_that_draws_no_seed_gets_the_doors() -> None:
 def test_a_seed_in_the_providers_own_range_is_told_so() -> None:
     profile = replace(RATIO_ONLY, rows=rows(seed=within("seed", 0, 1000)))
     assert entry(planned(profile, seed=2000), "seed")[2] == "the provider takes 0 to 1000: 1000 is sent"
+
+
+def test_a_single_picture_left_over_is_not_counted_where_nobody_said_a_count() -> None:
+    made = plan(request(defaults={"n": 5}), SEEDLESS, name="plain")
+    assert payloads(made) == [{"prompt": "a fox", "count": 4}, {"prompt": "a fox"}]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from normalization.geometry import Grid, Match, Offers, cover, match
+from normalization.geometry import SIDE_MOST, Grid, Match, Offers, cover, match
 from normalization.vocabulary import MEGAPIXEL, Shape, Size
 from tests.normalization.offers import (
     ALL_OFFERS,
@@ -153,6 +153,14 @@ def test_a_least_area_is_reached_and_not_overshot(asked: Size) -> None:
     assert offer.pixels >= 655_360
     if 3 * min(asked.width, asked.height) >= max(asked.width, asked.height):
         assert offer.pixels < max(655_360 * 1.06, (asked.width + 16) * (asked.height + 16))
+
+
+@given(st.builds(Size, st.integers(1, 1500), st.integers(1, 1500)), st.integers(1, 10**6))
+def test_a_least_area_is_reached_to_the_pixel(asked: Size, least: int) -> None:
+    offer = cover(asked, Grid(sides, pixels_least=least))
+    assert offer.pixels >= least or max(offer.width, offer.height) == SIDE_MOST
+    long, short = max(asked.width, asked.height), min(asked.width, asked.height)
+    assert offer == asked or (max(offer.width, offer.height) - 1) ** 2 * short < least * long
 
 
 @given(SIZES, st.sampled_from(sorted(ALL_OFFERS)))
