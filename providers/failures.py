@@ -257,7 +257,7 @@ def parameters_named(complaint: Complaint) -> tuple[str, ...]:
 _SECRETS = re.compile(
     r"(?P<address>[a-z][a-z0-9+.-]{1,20}://\S+|data:[^\s,]{0,80},\S*)"
     r"|(?P<told>(?:key|token|secret|password|credentials?|authorization|bearer|basic)\b['\"]?"
-    r"(?:\s+(?:provided|given|is|was))?\s*[:=\s]\s*['\"]?)(?P<value>[^\s'\",}]{6,})"
+    r"(?:\s+(?:provided|given|is|was))?\s*[:=\s]\s*['\"]?(?:(?:bearer|basic)\s+)?)(?P<value>[^\s'\",}]{6,})"
     r"|(?P<token>[A-Za-z0-9+/_=-]{20,})",
     re.IGNORECASE,
 )
@@ -272,8 +272,9 @@ def _mask(found: re.Match[str]) -> str:
     if found["address"]:
         return "<address>"
     if found["told"]:
-        # "key" is also an English word: what follows it is hidden only where it could be one.
-        return found["told"] + ("<hidden>" if re.search(r"[0-9*_-]", found["value"]) else found["value"])
+        # "key" is also an English word: without a colon, what follows is hidden only where it could be one.
+        secret = ":" in found["told"] or "=" in found["told"] or re.search(r"[0-9*_-]", found["value"])
+        return found["told"] + ("<hidden>" if secret else found["value"])
     token = found["token"]
     digits = sum(letter.isdigit() for letter in token)
     return "<hidden>" if digits >= 3 or len(token) >= 40 else token
