@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import AvifImagePlugin, Image, ImageChops, ImageStat
+from pillow_avif import AvifImagePlugin as svt
 
 from normalization.pictures import encode_avif
 from normalization.pictures.bitmap import Bitmap
@@ -252,7 +253,7 @@ def test_what_an_encoder_does_to_its_threads_scheduling_is_undone(
         if meddles:
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
-    monkeypatch.setattr(encode_avif.svt, "_save", saved)
+    monkeypatch.setattr(svt, "_save", saved)
     encode(Bitmap(smooth()), Format.AVIF, 85)
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
