@@ -128,7 +128,6 @@ NOT_YET = frozenset(
         "connections",
         "connections_per_address",
         "queue_length",
-        "queue_wait_seconds",
         "in_flight_picture_bytes",
         "auth_failures_per_minute",
         "auth_failures_per_minute_total",

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Settings, load
-from normalization.errors import ConfigurationError
+from gateway.config import load
+from tests.configurations import GOOD, loaded
 from tests.kinds import KINDS
 
 EXAMPLE = Path(__file__).with_name("example.yaml")
@@ -24,24 +24,6 @@ VARIABLES = (
     "LUMENFALL_API_KEY",
 )
 ENVIRON = {name: f"value-of-{name}" for name in VARIABLES}
-MINIMAL = """\
-providers:
-  drawn: {type: sketch}
-models:
-  picture: {routes: [{provider: drawn, model: sketch}]}
-"""
-
-
-def loaded(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
-    path = tmp_path / "imagegate.yaml"
-    path.write_text(text, encoding="utf-8")
-    return load(path, environ or {}, adapters=KINDS)
-
-
-def refused(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> str:
-    with pytest.raises(ConfigurationError) as caught:
-        loaded(tmp_path, text, environ)
-    return caught.value.message.replace(f"{tmp_path}/", "")
 
 
 def test_the_documented_example_means_what_it_says() -> None:
@@ -64,7 +46,7 @@ def test_the_documented_example_means_what_it_says() -> None:
 
 
 def test_what_a_file_leaves_out_has_the_documented_default(tmp_path: Path) -> None:
-    settings = loaded(tmp_path, MINIMAL)
+    settings = loaded(tmp_path, GOOD)
     assert settings.server.data_dir == Path("imagegate-data")
     assert (settings.server.max_concurrent_requests, settings.server.trusted_proxies) == (500, ())
     assert (settings.storage.url, settings.storage.url_ttl_seconds, settings.storage.retention_seconds) == (
@@ -85,37 +67,37 @@ def test_what_a_file_leaves_out_has_the_documented_default(tmp_path: Path) -> No
 
 
 def test_null_and_an_empty_section_mean_not_said(tmp_path: Path) -> None:
-    settings = loaded(tmp_path, f"{MINIMAL}server:\nauth: {{keys: null}}\nlimits: {{queue_wait_seconds: null}}\n")
+    settings = loaded(tmp_path, f"{GOOD}server:\nauth: {{keys: null}}\nlimits: {{queue_wait_seconds: null}}\n")
     assert settings.server.port == 8000
     assert settings.auth.mode == "none"
 
 
 def test_without_keys_nobody_is_asked_for_one_unless_the_file_says_so(tmp_path: Path) -> None:
-    assert loaded(tmp_path, MINIMAL).auth.mode == "none"
-    assert loaded(tmp_path, MINIMAL).auth.mode_written is None
-    assert loaded(tmp_path, f"{MINIMAL}auth: {{mode: keys}}").auth.mode == "keys"
-    assert loaded(tmp_path, f"{MINIMAL}auth: {{keys: [{{name: a, key: abc}}]}}").auth.mode == "keys"
+    assert loaded(tmp_path, GOOD).auth.mode == "none"
+    assert loaded(tmp_path, GOOD).auth.mode_written is None
+    assert loaded(tmp_path, f"{GOOD}auth: {{mode: keys}}").auth.mode == "keys"
+    assert loaded(tmp_path, f"{GOOD}auth: {{keys: [{{name: a, key: abc}}]}}").auth.mode == "keys"
 
 
 @pytest.mark.parametrize(
     ("host", "auth"), [("0.0.0.0", "{mode: none}"), ("::", "{keys: [{name: a, key: b}]}"), ("127.8.0.1", "{}")]
 )
 def test_a_host_beyond_loopback_takes_keys_or_a_word(tmp_path: Path, host: str, auth: str) -> None:
-    assert loaded(tmp_path, f"{MINIMAL}server: {{host: '{host}'}}\nauth: {auth}\n").server.host == host
+    assert loaded(tmp_path, f"{GOOD}server: {{host: '{host}'}}\nauth: {auth}\n").server.host == host
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
 def test_loopback_is_known_by_its_names(tmp_path: Path, host: str) -> None:
-    assert loaded(tmp_path, f"{MINIMAL}server: {{host: '{host}'}}").server.loopback
+    assert loaded(tmp_path, f"{GOOD}server: {{host: '{host}'}}").server.loopback
 
 
 def test_a_key_may_be_written_as_its_digest(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"the key").hexdigest()
     auth = f"auth: {{admin_key: 'SHA256:{digest[::-1]}', keys: [{{name: a, key: 'sha256:{digest.upper()}'}}]}}"
-    settings = loaded(tmp_path, MINIMAL + auth)
+    settings = loaded(tmp_path, GOOD + auth)
     assert settings.auth.keys[0].digest == digest
     assert settings.auth.admin_digest == digest[::-1]
-    assert loaded(tmp_path, MINIMAL).auth.admin_digest is None
+    assert loaded(tmp_path, GOOD).auth.admin_digest is None
 
 
 @pytest.mark.parametrize(
@@ -137,24 +119,22 @@ def test_a_key_may_be_written_as_its_digest(tmp_path: Path) -> None:
 )
 def test_variables_are_filled_in_once(tmp_path: Path, written: str, expected: str) -> None:
     environ = {"NAME": "alpha", "OTHER": "beta", "EMPTY": "", "LOOKS_LIKE_ONE": "${NAME}"}
-    text = MINIMAL.replace(
-        "picture:", f"picture: {{aliases: ['{written}'], routes: [{{provider: drawn, model: s}}]}} #"
-    )
+    text = GOOD.replace("picture:", f"picture: {{aliases: ['{written}'], routes: [{{provider: drawn, model: s}}]}} #")
     assert loaded(tmp_path, text, environ).models["picture"].aliases == (expected,)
 
 
 def test_variables_stand_in_values_alone(tmp_path: Path) -> None:
-    assert "${NAME}" in loaded(tmp_path, MINIMAL.replace("picture", '"${NAME}"'), {"NAME": "x"}).models
+    assert "${NAME}" in loaded(tmp_path, GOOD.replace("picture", '"${NAME}"'), {"NAME": "x"}).models
 
 
 def test_a_variable_may_hold_a_number_or_a_switch(tmp_path: Path) -> None:
-    text = MINIMAL + 'server: {port: "${PORT}"}\nnormalization: {strict: "${STRICT}"}\n'
+    text = GOOD + 'server: {port: "${PORT}"}\nnormalization: {strict: "${STRICT}"}\n'
     settings = loaded(tmp_path, text, {"PORT": "9000", "STRICT": "TRUE"})
     assert (settings.server.port, settings.normalization.strict) == (9000, True)
 
 
 def test_an_empty_variable_leaves_an_optional_secret_unset(tmp_path: Path) -> None:
-    text = MINIMAL + 'auth: {admin_key: "${ADMIN:-}"}\nstorage: {signing_key: "${SIGNING}"}\n'
+    text = GOOD + 'auth: {admin_key: "${ADMIN:-}"}\nstorage: {signing_key: "${SIGNING}"}\n'
     settings = loaded(tmp_path, text, {"SIGNING": ""})
     assert settings.auth.admin_key is None
     assert settings.storage.signing_key is None
@@ -175,13 +155,13 @@ models:
 
 
 def test_yaml_words_and_dates_are_text_where_text_is_meant(tmp_path: Path) -> None:
-    text = MINIMAL.replace("picture: {", "2026-01-31: {aliases: [2026-02-01], ").replace("drawn", "on")
+    text = GOOD.replace("picture: {", "2026-01-31: {aliases: [2026-02-01], ").replace("drawn", "on")
     models = loaded(tmp_path, text.replace("provider: on", "provider: 'on'")).models
     assert models["2026-01-31"].aliases == ("2026-02-01",)
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
-    assert loaded(tmp_path, "\ufeff" + MINIMAL).default == "picture"
+    assert loaded(tmp_path, "\ufeff" + GOOD).default == "picture"
 
 
 def test_addresses_lose_their_last_slash(tmp_path: Path) -> None:
@@ -247,12 +227,12 @@ models:
 
 
 def test_settings_are_frozen(tmp_path: Path) -> None:
-    settings = loaded(tmp_path, MINIMAL)
+    settings = loaded(tmp_path, GOOD)
     with pytest.raises(ValueError, match="frozen"):
         settings.server.port = 1  # type: ignore[misc]
 
 
 def test_the_real_kinds_of_provider_are_the_default(tmp_path: Path) -> None:
     path = tmp_path / "imagegate.yaml"
-    path.write_text(MINIMAL)
+    path.write_text(GOOD)
     assert load(path, {}).default == "picture"

@@ -8,26 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import Settings, effective, embedded, load, warnings
+from gateway.config import effective, embedded, load, warnings
 from gateway.config.limits import NOT_YET, Limits
+from tests.configurations import GOOD, loaded
 from tests.kinds import KINDS
 
 SECRET = "s3cr3t-canary"
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).with_name("example.yaml")
 VARIABLES = [line.split("${")[1].split("}")[0] for line in EXAMPLE.read_text().splitlines() if "${" in line]
-GOOD = """\
-providers:
-  drawn: {type: sketch}
-models:
-  picture: {routes: [{provider: drawn, model: sketch}]}
-"""
-
-
-def loaded(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> Settings:
-    path = tmp_path / "c.yaml"
-    path.write_text(text)
-    return load(path, environ or {}, adapters=KINDS)
 
 
 def warned(tmp_path: Path, text: str, environ: dict[str, str] | None = None) -> list[str]:
