@@ -113,6 +113,41 @@ def test_place_is_read_relative_to_where_it_was_found(place: str, found: str) ->
     assert str(parse(place, URL("https://a.example/dir/file?q"))) == found
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "https://user@good.example/",
+            "https://user:pass@good.example/",
+            "https://@good.example/",
+            "//a@good.example/",
+        ),
+        *("https://good%2eexample/", "https://%67ood.example/", "https://[2606:4700::1111%25eth0]/"),
+        *("https://\uff18.8.8.8/", "https://8。8。8。8/", "https://①.1.1.1/", "https://2130706433\u200b/"),
+        *(
+            "https://good.example:\uff1443/",
+            "https://good.example:+443/",
+            "https://good.example:4_4_3/",
+            "https://a:1:2/",
+        ),
+        *(
+            "https://good.example/a b",
+            "https://good.example/\t",
+            "https:/\\good.example/",
+            "https://good.example\\@evil/",
+        ),
+        *("https://good.example/\x7f", "https://good.example/\x85", "https://good.example/\u2028", "https:///path"),
+        *("https://good.example/\ud800", "https://[::1", "https://::1]/", "https://good.example/" + "a" * 2048),
+    ],
+)
+def test_spelling_that_another_parser_may_read_differently_is_refused(text: str) -> None:
+    """Even where the host itself would be a good one."""
+    for base in (None, URL("https://a.example/")):
+        with pytest.raises(Unfetchable) as raised:
+            parse(text, base)
+        assert raised.value.code in ("host", "scheme")
+
+
 def test_origin_spells_out_the_port_and_ignores_case() -> None:
     assert origin("HTTP://Worker.example/v1") == origin("http://worker.example:80") == ("http", "worker.example", 80)
     assert origin("https://worker.example") != origin("http://worker.example")
