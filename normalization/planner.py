@@ -152,6 +152,8 @@ def _apply_row(draft: _Draft, name: str) -> None:
         note = f"{draft.request.output_format} holds no transparency: flattened on white"
     draft.report(name, kind(way, name), sent(fields), note)
     draft.put(fields, name)
+    # Another value for what is sent along does not undo the parameter itself.
+    draft.owners.update((path, "") for path, _ in way.also)
 
 
 def _shape(request: ImageRequest) -> Shape:

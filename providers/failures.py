@@ -107,6 +107,7 @@ CREDIT: Final = re.compile(
 CREDIT_OF_429: Final = re.compile(r"\bbilling\b|\bcredits?\b|insufficient (balance|funds)|余额|欠费", re.IGNORECASE)
 """A 429 that speaks of a quota is mostly one per minute, and passes; these words are about money."""
 
+_STATUS_AS_CODE = re.compile("[45][0-9][0-9]")
 _MODERATING_STATUSES: Final = frozenset({200, 400, 403, 409, 422, 451})
 _CREDIT_STATUSES: Final = frozenset({200, 400, 403, 422})
 _CONFIGURATION: Final = frozenset({404, 405, 410})
@@ -193,7 +194,7 @@ def _status(status: int, complaint: Complaint) -> int:
     if not 200 <= status < 300:
         return status
     for code in complaint.codes:
-        if code.isdecimal() and 400 <= int(code) < 600:
+        if _STATUS_AS_CODE.fullmatch(code):
             return int(code)
         if code in STATUS_OF_CODE:
             return STATUS_OF_CODE[code]

@@ -39,6 +39,9 @@ PNG_JPEG_WEBP: Final = {Format.PNG: "png", Format.JPEG: "jpeg", Format.WEBP: "we
 
 _GPT_IMAGE = re.compile(r"gpt-image-(\d+)(?:\.(\d+))?|chatgpt-image")
 
+DOLLARS_MOST = 10_000
+"""For one request: what is beyond it is no price."""
+
 OUR_NAMES: Final = (*ROWS, "n", "size", "output_format", "output_compression")
 """What `rename` and `drop` of the configuration can name."""
 
@@ -187,4 +190,4 @@ def _cost(body: Mapping[str, Any]) -> int | None:
     cost = told.get("cost")
     if isinstance(cost, bool) or not isinstance(cost, int | float) or told.get("cost_currency", "USD") != "USD":
         return None
-    return round(cost * 1_000_000) if cost >= 0 else None
+    return round(cost * 1_000_000) if 0 <= cost <= DOLLARS_MOST else None

@@ -86,8 +86,10 @@ def test_a_negative_prompt_comes_with_the_scale_that_makes_it_count(worker: Flux
 
 
 def test_the_callers_own_scale_wins_over_ours(worker: FluxWorker) -> None:
-    options = options_of(worker, negative_prompt="blurry", true_cfg_scale=2.5)
-    assert options["true_cfg_scale"] == 2.5
+    plan = planned(worker, MODEL, negative_prompt="blurry", true_cfg_scale=2.5)
+    image = plan.calls[0].payload["provider_options"]["image"]
+    assert (image["negative_prompt"], image["true_cfg_scale"]) == ("blurry", 2.5)
+    assert plan.lossless
 
 
 @pytest.mark.parametrize(
