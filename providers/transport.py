@@ -5,8 +5,8 @@ aiohttp, httpx reports a connection closed after the request as a ConnectTimeout
 So the stage comes from aiohttp's trace callbacks (docs.aiohttp.org, "Tracing Reference"), which fire just before bytes
 are handed over; where that leaves a doubt, the later stage is told. Exceptions only name the fault.
 
-The transport of httpx is driven directly, without httpx.AsyncClient around it: what that adds (a cookie jar, redirects,
-proxies from the environment, a log line with the URL) is what a gateway must not have.
+What httpx.AsyncClient adds and a gateway must not have is turned off: cookies, redirects, proxies from the environment,
+and a log line with the URL.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import math
 import socket
 import ssl
@@ -21,6 +22,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import SimpleNamespace
 from typing import Self, cast
 
@@ -50,6 +52,16 @@ HEADERS_MOST = 256
 
 _WATCH_SECONDS = 0.5
 
+_NEVER_CONNECTED = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.InvalidURL,
+    httpx.UnsupportedProtocol,
+)
+
+logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes every URL
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -70,6 +82,7 @@ class Target:
 @dataclass(slots=True)
 class _Traced(Course):
     response: aiohttp.ClientResponse | None = None
+    traced: bool = False
 
 
 _course: ContextVar[_Traced] = ContextVar("course")
@@ -81,7 +94,13 @@ def _tracing() -> aiohttp.TraceConfig:
     async def reused(
         _s: aiohttp.ClientSession, _c: SimpleNamespace, _p: aiohttp.TraceConnectionReuseconnParams
     ) -> None:
+        _course.get().traced = True
         _course.get().reused = True
+
+    async def connecting(
+        _s: aiohttp.ClientSession, _c: SimpleNamespace, _p: aiohttp.TraceConnectionCreateStartParams
+    ) -> None:
+        _course.get().traced = True
 
     async def headers(
         _s: aiohttp.ClientSession, _c: SimpleNamespace, _p: aiohttp.TraceRequestHeadersSentParams
@@ -97,6 +116,7 @@ def _tracing() -> aiohttp.TraceConfig:
         _course.get().response = end.response
 
     tracing = aiohttp.TraceConfig()
+    tracing.on_connection_create_start.append(connecting)
     tracing.on_connection_reuseconn.append(reused)
     tracing.on_request_headers_sent.append(headers)
     tracing.on_request_chunk_sent.append(chunk)
@@ -155,7 +175,11 @@ class Transport:
     ) -> None:
         self._tls = tls or trust()
         self._sleep = sleep
-        self._wire = AiohttpTransport(client=self._session, verify=self._tls, trust_env=False)
+        self._client = httpx.AsyncClient(
+            transport=AiohttpTransport(client=self._session, verify=self._tls, trust_env=False),
+            trust_env=False,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        )
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -178,7 +202,7 @@ class Transport:
         await self.aclose()
 
     async def aclose(self) -> None:
-        await self._wire.aclose()
+        await self._client.aclose()
 
     async def exchange(self, request: WireRequest, target: Target, *, deadline: float) -> WireReply | Broken:
         """Send `request` once and read its reply whole, until `deadline` (time.monotonic) at the latest.
@@ -199,13 +223,16 @@ class Transport:
         except TooLarge:
             return Broken(course.stage, "too_large", f"more than {target.reply_bytes_most} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, HttpProcessingError, OSError) as trouble:
+            if not course.traced and not isinstance(trouble, _NEVER_CONNECTED):
+                # No callback came at all, so another transport stood in for aiohttp's: the pessimistic stage holds.
+                course.reach(Stage.BODY_SENT)
             return Broken(course.stage, fault_of(trouble, course.stage), _detail(trouble, course.reused))
         finally:
             course.timer = None
             _course.reset(token)
 
     async def _converse(self, wire: httpx.Request, course: _Traced, most: int) -> WireReply | Broken:
-        response = await self._wire.handle_async_request(wire)
+        response = await self._client.send(wire, stream=True)
         course.allow(math.inf)
         try:
             encoding = response.headers.get("content-encoding", "identity").strip().lower()
