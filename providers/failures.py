@@ -28,8 +28,8 @@ from normalization.errors import (
 )
 from normalization.parameters import BY_NAME
 from providers.base import Failed, Traits, WireReply
-from providers.repeats import retry_after
 from providers.replies import mapping, read_object, sequence, text
+from providers.waits import retry_after
 
 DETAIL_MOST = 500
 """Characters of a provider's own words that the operator's log keeps."""
