@@ -35,7 +35,9 @@ def choose_output(request: ImageRequest, output: Output, matched: Match) -> Outp
     """The format and encoder quality for one provider."""
     target, quality = request.output_format, request.encoder_quality
     touched = matched.fit is not None and matched.fit != matched.yields
-    native = target in output.names and not touched and _quality_is_native(target, quality, output)
+    # Transparency is flattened here: a provider refuses it together with a format that has none.
+    flattened = request.background == "transparent" and not target.transparent
+    native = target in output.names and not (touched or flattened) and _quality_is_native(target, quality, output)
     asked = target if native else _source(output)
     said = request.said.get("output_format")
     fields: Fields = {}

@@ -107,6 +107,15 @@ async def test_openai_itself_accepts_whatever_is_asked_for(openai: OpenAI, model
     assert "response_format" not in call.payload
 
 
+async def test_transparency_for_a_format_without_it_is_flattened_here(openai: OpenAI) -> None:
+    plan = planned(openai, "gpt-image-1", background="transparent", output_format="jpeg", output_compression=60)
+    assert plan.calls[0].payload["output_format"] == "png"
+    assert (plan.finish.quality, plan.finish.force) == (60, True)
+    assert list(notes_of(plan)) == ["background"]
+    with openai_simulator() as simulator:
+        assert isinstance(await converse(openai, simulator, plan.calls[0]), Done)
+
+
 @pytest.mark.parametrize(
     ("model", "quality", "sent"),
     [
