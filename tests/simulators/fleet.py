@@ -25,7 +25,7 @@ PORTS: Mapping[type[Simulator], int] = {
     OpenAISimulator: 18805,
 }
 
-PROVIDER_KEY = "a-simulated-key"
+PROVIDER_KEY = "${SIMULATED_KEY:-a-simulated-key}"
 
 
 @contextmanager
