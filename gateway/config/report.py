@@ -61,8 +61,6 @@ NOT_IN_FORCE = "not yet in force in this version"
 def _idle_limits(settings: Settings) -> Iterator[str]:
     for name in sorted(settings.limits.model_fields_set & NOT_YET):
         yield f"limits.{name}: {NOT_IN_FORCE}"
-    if "max_concurrent_requests" in settings.server.model_fields_set:
-        yield f"server.max_concurrent_requests: {NOT_IN_FORCE}"
     for name, entry in settings.providers.items():
         if entry.requests_per_minute is not None:
             yield f"{spell(('providers', name, 'requests_per_minute'))}: {NOT_IN_FORCE}"

@@ -69,7 +69,6 @@ def test_an_ordinary_configuration_warns_of_nothing(tmp_path: Path) -> None:
 def test_the_documented_example_warns_only_of_what_is_not_yet_in_force() -> None:
     settings = load(EXAMPLE, {name: f"value-{name}" for name in VARIABLES}, adapters=KINDS)
     assert warnings(settings, adapters=KINDS) == [
-        "server.max_concurrent_requests: not yet in force in this version",
         "auth.keys[0].budget: not yet in force in this version; nothing stops spending",
     ]
 
