@@ -94,7 +94,13 @@ def _run(given: Sequence[str]) -> int:
         )
         if name == chosen:
             command.load().add_arguments(added)
-    args = parser.parse_args(given)
+    args, left = parser.parse_known_args(given)
+    # argparse takes a command's words in one run only; KEY=VALUE may stand among the options as well.
+    words = getattr(args, "parameters", None)
+    if left and (words is None or any(word.startswith("-") for word in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:
+        args.parameters = [*words, *left]
     if args.version:
         from gateway.cli import version
 

@@ -13,7 +13,7 @@ from typing import Any
 from gateway.cli.configuration import add_config, settings_of
 from gateway.cli.making import Made, make_here, make_there
 from gateway.cli.parameters import read_pairs
-from normalization.errors import InvalidValue
+from normalization.errors import ConfigurationError
 from normalization.vocabulary import Format
 
 SECONDS = 600.0
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
     body = request_body(options)
     target = _target(options.output)
     if target is not None and not target.parent.is_dir():
-        raise InvalidValue(f"{target.parent} is not a folder to write to")
+        raise ConfigurationError(f"{target.parent} is not a folder to write to")
     made = _make(options, body)
     written = _write(made, target)
     if options.json:
@@ -68,7 +68,7 @@ def request_body(options: argparse.Namespace) -> dict[str, Any]:
         form = SUFFIXES.get(options.output.suffix.lower())
         if form is None:
             accepted = ", ".join(sorted(SUFFIXES))
-            raise InvalidValue(f"{options.output}: a picture's file ends in one of {accepted}")
+            raise ConfigurationError(f"{options.output}: a picture's file ends in one of {accepted}")
         body["output_format"] = form.value
     return body
 

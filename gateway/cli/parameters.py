@@ -7,24 +7,24 @@ from typing import Any
 
 import orjson
 
-from normalization.errors import InvalidValue
+from normalization.errors import ConfigurationError
 
 
 def read_pairs(pairs: Iterable[str]) -> dict[str, Any]:
     """The request body that `key=value` words describe. A dotted key reaches into an object; a value that reads as JSON
     object, array or literal is one, anything else is text (numbers in text are read by the gateway). Raises
-    InvalidValue for a word without `=`."""
+    ConfigurationError for a word without `=`."""
     body: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise InvalidValue(f"{pair!r} is not a parameter; write KEY=VALUE, such as size=1024x1024", param=pair)
+            raise ConfigurationError(f"{pair!r} is not a parameter; write KEY=VALUE, such as size=1024x1024")
         *parents, last = key.split(".")
         place = body
         for parent in parents:
             inner = place.setdefault(parent, {})
             if not isinstance(inner, dict):
-                raise InvalidValue(f"{key}: {parent} has a value of its own already", param=key)
+                raise ConfigurationError(f"{key}: {parent} has a value of its own already")
             place = inner
         place[last] = _value(value)
     return body
