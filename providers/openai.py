@@ -174,8 +174,8 @@ def _without_tags(to: str) -> Row:
     """A prompt, without what sd.cpp would obey instead of draw (its server's API notes, "sd_cpp_extra_args")."""
     why = "a tag that some servers take as instructions was taken out"
     return (
-        Way(Behavior.CONVERTED, to, takes=lambda prompt: bool(_TAG.search(prompt)), using=_cleaned, why=why),
-        *same(to),
+        Way(Behavior.RENAMED, to, takes=lambda prompt: not _TAG.search(prompt)),
+        Way(Behavior.CONVERTED, to, using=_cleaned, why=why),
     )
 
 
