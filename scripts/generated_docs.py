@@ -6,10 +6,17 @@ A part stands between `<!-- generated: NAME -->` and `<!-- end -->` in its file.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from gateway.config.entries import ModelEntry, PriceEntry, ProviderEntry, RouteEntry
+from gateway.config.limits import NOT_YET, Limits
+from gateway.config.model import Auth, Budget, KeyEntry, Normalization, Outbound, Server, State, Storage
 from normalization.capabilities import behaviors
 from normalization.errors import ConfigurationError, ImagegateError
 from normalization.parameters import PARAMETERS, Parameter
@@ -77,6 +84,55 @@ def sizes() -> str:
     )
 
 
+SECTIONS: Mapping[str, type[BaseModel]] = {
+    "server": Server,
+    "auth": Auth,
+    "auth.keys[]": KeyEntry,
+    "auth.keys[].budget": Budget,
+    "state": State,
+    "storage": Storage,
+    "network": Outbound,
+    "normalization": Normalization,
+    "providers.NAME": ProviderEntry,
+    "models.NAME": ModelEntry,
+    "models.NAME.routes[]": RouteEntry,
+    "models.NAME.routes[].price": PriceEntry,
+}
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if isinstance(value, BaseModel) or value in ((), {}):
+        return ""
+    return f"`{json.dumps(list(value) if isinstance(value, tuple) else value, default=str)}`".replace(
+        '`"', "`"
+    ).replace('"`', "`")
+
+
+def settings() -> str:
+    return table(
+        ("key", "default", "meaning"),
+        (
+            (f"`{section}.{name}`", _default(field), field.description)
+            for section, model in SECTIONS.items()
+            for name, field in model.model_fields.items()
+        ),
+    )
+
+
+def limits() -> str:
+    return table(
+        ("key", "default", "meaning"),
+        (
+            (f"`limits.{name}`", _default(field), field.description)
+            for name, field in Limits.model_fields.items()
+            if name not in NOT_YET
+        ),
+    )
+
+
 SHOWN = (
     ("sketch", "sketch"),
     ("flux_worker", "black-forest-labs/FLUX.2-dev"),
@@ -111,6 +167,8 @@ class Part:
 PARTS: tuple[Part, ...] = (
     Part("docs/api.md", "errors", errors),
     Part("docs/api.md", "parameters", parameters),
+    Part("docs/configuration.md", "settings", settings),
+    Part("docs/configuration.md", "limits", limits),
     Part("docs/contributing.md", "verbs", verbs),
     Part("docs/normalization.md", "sizes", sizes),
     Part("docs/normalization.md", "matrix", matrix),
