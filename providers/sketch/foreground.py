@@ -28,7 +28,8 @@ def _paint_land(setting: Setting) -> None:
     if setting.has("castle"):
         paint_on_hill(setting)
     if setting.at("field"):
-        heights.paint_hills(setting, GREEN.get(setting.name, heights.GRASS), start, 3)
+        grass = heights.DRY if setting.has("wheat") else GREEN.get(setting.name, heights.GRASS)
+        heights.paint_hills(setting, grass, start, 3)
         _paint_crop(setting, start + (canvas.height - start) * 0.3)
     elif setting.at("forest"):
         if leafy:
@@ -54,7 +55,8 @@ def _paint_crop(setting: Setting, start: float) -> None:
     if setting.has("lavender"):
         trees.paint_lavender(setting, start)
         return
-    if setting.has("flowers") or setting.name in ("spring", "day", "sunset", "dawn"):
+    plain = setting.has("wheat") or setting.name not in ("spring", "day", "sunset", "dawn")
+    if setting.has("flowers") or not plain:
         named = next((hue for hue in setting.brief.colours if hue in PETALS), "mixed")
         trees.paint_meadow(setting, start, PETALS[named])
     if not setting.has("windmill", "cabin", "blossom", "autumn") and setting.chance.of("oak").happens(0.6):
@@ -68,11 +70,12 @@ def _paint_lone_tree(setting: Setting) -> None:
         leaves = trees.BLOSSOM[:3]
     elif setting.has("autumn"):
         leaves = trees.AUTUMN[:3]
-    side = 0.28 if setting.sun[0] > canvas.width / 2 else 0.72
-    low = canvas.height * (0.86 if setting.has("blossom") else 0.74)
-    trees.paint_round_tree(
-        setting, (canvas.width * side, low), canvas.unit * (0.5 if setting.has("blossom") else 0.26), leaves
-    )
+    blooming = setting.has("blossom")
+    ashore = setting.at("lake", "sea", "island")
+    side = 0.13 if ashore else 0.28
+    foot = (side if setting.sun[0] > canvas.width / 2 else 1 - side) * canvas.width
+    low = canvas.height * (0.93 if ashore else 0.86 if blooming else 0.74)
+    trees.paint_round_tree(setting, (foot, low), canvas.unit * (0.5 if blooming else 0.26), leaves)
 
 
 def _paint_landmark(setting: Setting, start: float) -> None:
@@ -86,10 +89,21 @@ def _paint_landmark(setting: Setting, start: float) -> None:
         buildings.paint_windmill(setting, (at[0], start + depth * 0.2), canvas.unit * 0.2)
     if setting.has("cabin"):
         buildings.paint_cabin(setting, at, canvas.unit * 0.1)
+        if setting.has("village"):
+            _paint_neighbours(setting, at, start)
     if setting.has("tent"):
         buildings.paint_tent(setting, (canvas.width - at[0], start + depth * 0.62), canvas.unit * 0.1)
     if setting.has("lighthouse"):
         buildings.paint_lighthouse(setting, at, canvas.unit * 0.3)
+
+
+def _paint_neighbours(setting: Setting, at: Point, start: float) -> None:
+    """More houses around the first, the far ones smaller."""
+    canvas = setting.canvas
+    depth, side = canvas.height - start, 1 if at[0] < canvas.width / 2 else -1
+    for away, down, size in ((0.17, 0.3, 0.062), (0.34, 0.36, 0.078), (-0.15, 0.34, 0.07), (0.24, 0.56, 0.11)):
+        place = (at[0] + side * away * canvas.unit, start + depth * down)
+        buildings.paint_cabin(setting, place, canvas.unit * size)
 
 
 def paint_on_hill(setting: Setting) -> None:
@@ -131,13 +145,8 @@ def paint_far_shore(setting: Setting) -> None:
     sheet.polygon([*edge, (canvas.width + 2.0, base + 2), (-2.0, base + 2)])
     if setting.at("forest"):
         for x, y in edge:
-            if chance.happens(0.9):
-                trees.pine(
-                    sheet,
-                    (x + canvas.unit * chance.between(-0.01, 0.01), y + 4),
-                    canvas.unit * chance.between(0.05, 0.1),
-                    chance,
-                )
+            foot = (x + canvas.unit * chance.between(-0.01, 0.01), y + 4)
+            trees.pine(sheet, foot, canvas.unit * chance.between(0.05, 0.1), chance)
     tone = setting.lit(mix(trees.PINE, colour("1d3a38"), 0.4), 0.3)
     sheet.paint(tone, mix(tone, setting.haze, 0.3))
 
@@ -176,7 +185,7 @@ def _paint_shore(setting: Setting) -> None:
             foot = (canvas.width * (0.08 + 0.1 * index), canvas.height * 0.95)
             trees.paint_palm(setting, foot, canvas.unit * chance.between(0.45, 0.6), chance.between(0.1, 0.3))
     framed = setting.at("forest") or (setting.at("lake") and chance.happens(0.55))
-    if framed or setting.has("cabin", "tent"):
+    if framed or setting.has("cabin", "tent", "blossom"):
         trees.paint_banks(setting)
     if setting.has("cabin"):
         buildings.paint_cabin(setting, (canvas.width * 0.2, canvas.height * 0.9), canvas.unit * 0.12)

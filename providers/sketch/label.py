@@ -19,6 +19,7 @@ MARK_LEAST = (100, 48)
 
 MARK = "imagegate sketch"
 CLAIM = "drawn by rules, not by an AI model"
+SHORT_CLAIM = "drawn by rules, not by AI"
 UNPRINTABLE = "(prompt in a script this font cannot draw)"
 BLANK = "(blank prompt)"
 GAP = "…"
@@ -86,7 +87,7 @@ def _paint_strip(image: Image.Image, prompt: str, seed: int) -> None:
     pen = ImageDraw.Draw(image)
     room = width - 2 * margin
     pen.text((margin, top + size * 9 // 20), _cut(printable(prompt), large, room), font=large, fill=INK)
-    words = (f"{CLAIM} · {width}x{height} · seed {seed}", f"{CLAIM} · seed {seed}", CLAIM, MARK)
+    words = (f"{CLAIM} · {width}x{height} · seed {seed}", f"{CLAIM} · seed {seed}", CLAIM, SHORT_CLAIM, MARK)
     pen.text((margin, top + size * 7 // 4), _fitting(words, small, room), font=small, fill=(196, 200, 208))
 
 

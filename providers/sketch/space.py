@@ -74,11 +74,10 @@ def paint_planet(setting: Setting, centre: Point, radius: float, ringed: bool) -
     globe.paste(colour("04040c"), (0, 0), night)
     sheet = canvas.sheet((centre[0] - radius, centre[1] - radius, centre[0] + radius, centre[1] + radius))
     sheet.ellipse(centre, radius)
-    if not sheet.empty:
-        left, top = int(centre[0] - side / 2), int(centre[1] - side / 2)
-        whole = Image.new("RGB", (sheet.width, sheet.height))
-        whole.paste(globe, (left - sheet.left, top - sheet.top))
-        canvas.image.paste(whole, (sheet.left, sheet.top), sheet.cover())
+    left, top = int(centre[0] - side / 2), int(centre[1] - side / 2)
+    whole = Image.new("RGB", (sheet.width, sheet.height))
+    whole.paste(globe, (left - sheet.left, top - sheet.top))
+    canvas.image.paste(whole, (sheet.left, sheet.top), sheet.cover())
     if ringed:
         _ring(setting, centre, radius, hues, back=False)
 

@@ -10,26 +10,24 @@ from providers.sketch.curves import Point, bow, wander
 from providers.sketch.palette import WHITE, colour, mix
 from providers.sketch.setting import Setting
 
-DEEP = {"day": "1f6f9c", "spring": "2f7fa0", "winter": "5f8fb0", "autumn": "4a6f80", "mist": "93a8ac"}
+DEEP = {
+    "day": colour("1f6f9c"),
+    "spring": colour("2f7fa0"),
+    "winter": colour("5f8fb0"),
+    "autumn": colour("4a6f80"),
+    "mist": colour("93a8ac"),
+}
+"""Deep water by the light of a mood; in the others it takes the sky's own shade."""
 
 
 def paint_water(setting: Setting, shore: float, calm: bool) -> None:
-    """Water from row `shore` to the bottom edge. A calm one mirrors, the other one rolls."""
+    """Water from row `shore`, below the middle, to the bottom edge. A calm one mirrors, the other one rolls."""
     canvas = setting.canvas
     width, top = canvas.width, int(shore)
     depth = canvas.height - top
-    if depth < 2:
-        return
-    reach = min(top, max(2, depth))
-    mirror = canvas.image.crop((0, top - reach, width, top)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
-    if reach != depth:
-        mirror = mirror.resize((width, depth), Image.Resampling.BILINEAR)
+    mirror = canvas.image.crop((0, top - depth, width, top)).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     canvas.image.paste(_rippled(setting, mirror, calm), (0, top))
-    deep = (
-        colour(DEEP.get(setting.name, "000000"))
-        if setting.name in DEEP
-        else mix(setting.sky[0], setting.lit(colour("2a5a78"), 0), 0.4)
-    )
+    deep = DEEP.get(setting.name) or mix(setting.sky[0], setting.lit(colour("2a5a78"), 0.0), 0.4)
     tint = canvas.sheet((0, top, width, canvas.height))
     tint.box((0, top, width, canvas.height))
     tint.paint(
