@@ -30,9 +30,11 @@ TONES: dict[str, tuple[Colour, Colour]] = {
 def draw(prompt: str, width: int, height: int, seed: int) -> bytes:
     """A scene for `prompt` as an RGB PNG of exactly `width` x `height` pixels, each side 1 to 14142, 40 MP at most.
 
-    Rules pick what to draw from the words, and chance that follows from prompt and seed alone arranges it: the same
-    four arguments give the same pixels on every machine and, with the same Pillow, the same bytes. The picture says so in a strip on its lower edge; below 160
-    pixels on the shorter side that is a short mark, and below 100 x 48 no label would be legible, so there is none.
+    Rules pick what to draw from the words, and chance that follows from prompt and seed alone arranges it. The same
+    four arguments give the same pixels on every machine and, with the same Pillow, the same bytes.
+
+    The picture says in a strip on its lower edge that no model made it; below 160 pixels on the shorter side that is
+    a short mark, and below 100 x 48 no label would be legible, so there is none.
 
     Raises ValueError for a size out of those bounds.
     """
