@@ -55,7 +55,7 @@ class Limits(Section):
     # pictures that go out
     output_megapixels: Positive = Field(40, description="Megapixels of one picture that can be asked for by size.")
     reply_bytes: Bytes = Field(256 * MIB, description="Bytes of one answer of a provider.")
-    result_bytes: Bytes = Field(50 * MIB, description="Bytes of one picture that a provider makes.")
+    result_bytes: Bytes = Field(100 * MIB, description="Bytes of one picture that a provider makes.")
 
     # decoding and encoding
     codec_processes: Count = Field(2, description="Processes that decode and encode pictures.")
