@@ -100,7 +100,7 @@ def _run(given: Sequence[str]) -> int:
     if left and (words is None or any(word.startswith("-") for word in left)):
         parser.error(f"unrecognized arguments: {' '.join(left)}")
     if left:
-        args.parameters = [*words, *left]
+        args.parameters = [*(words or ()), *left]
     if args.version:
         from gateway.cli import version
 
