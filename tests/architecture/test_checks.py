@@ -132,7 +132,7 @@ def test_a_pipe_in_a_cell_does_not_break_the_table() -> None:
 @pytest.mark.parametrize(
     ("line", "fault"),
     [
-        ("index = 'https://mirror.pypi.example/simple'", "the address of a package index"),
+        ("index = 'https://mirror." + "pypi.example/simple'", "the address of a package index"),
         ("key = 'sk-proj-" + "a1" * 20 + "'", "looks like a credential"),
         ("AKIA" + "A" * 16, "looks like a credential"),
     ],
