@@ -8,6 +8,7 @@ import re
 import socket
 import ssl
 import struct
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -114,3 +115,8 @@ def closed_port() -> int:
         probe.bind((LOOPBACK, 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def soon() -> float:
+    """A deadline that nothing on the loopback interface should come near, as time.monotonic() counts."""
+    return time.monotonic() + 20

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 
 import aiohttp
@@ -13,63 +12,16 @@ import pytest
 from yarl import URL
 
 from providers import fetch as module
-from providers.base import WireReply, WireRequest
-from providers.fetch import Fetched, Fetcher, FetchPolicy, PinnedConnector, Unfetchable, Unpinned, least_seconds
+from providers.fetch import Fetched, Fetcher, FetchPolicy, PinnedConnector, Unpinned
 from providers.resolver import SystemResolver
-from providers.transport import Target, Transport, causes_of, trust
-from tests.providers.sockets import LOOPBACK, Connection, Script, Server, answer, closed_port, serving
+from providers.transport import causes_of, trust
+from tests.providers import fetching
+from tests.providers.fetching import OPEN, PICTURE, Names, refusal, serves_a_picture
+from tests.providers.sockets import LOOPBACK, Connection, Server, closed_port, serving, soon
 
-CLOSED = FetchPolicy()
-OPEN = FetchPolicy(allow_private=(ip_network("127.0.0.0/8"),))
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(1000)
-
-
-class Names:
-    """A resolver that knows what a test tells it, and remembers what it was asked."""
-
-    def __init__(self, **answers: Sequence[str]) -> None:
-        self.answers = {name.replace("_", "."): found for name, found in answers.items()}
-        self.asked: list[str] = []
-
-    async def __call__(self, name: str) -> Sequence[str]:
-        self.asked.append(name)
-        if name not in self.answers:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return self.answers[name]
-
-
-@pytest.fixture
-def names() -> Names:
-    return Names(good_example=[LOOPBACK], localhost=[LOOPBACK])
-
-
-@pytest.fixture
-async def fetcher(names: Names) -> AsyncIterator[Fetcher]:
-    async with Fetcher(resolve=names, floor=lambda: 0.0) as made:
-        yield made
-
-
-@pytest.fixture
-async def canary(anyio_backend: object) -> AsyncIterator[Server]:
-    """Listens where no foreign URL may lead; at the end of the test it must have been left alone."""
-    async with serving(serves_a_picture) as server:
-        yield server
-    assert server.connections == 0
-
-
-async def serves_a_picture(c: Connection) -> None:
-    await c.request()
-    await c.send(answer(PICTURE, headers=("Content-Type: image/png",)))
-
-
-def soon() -> float:
-    return time.monotonic() + 20
-
-
-async def refusal(fetcher: Fetcher, url: str, policy: FetchPolicy = CLOSED) -> Unfetchable:
-    with pytest.raises(Unfetchable) as raised:
-        await fetcher.fetch(url, policy=policy, deadline=soon())
-    return raised.value
+names = fetching.names
+fetcher = fetching.fetcher
+canary = fetching.canary
 
 
 @pytest.mark.anyio
@@ -273,283 +225,10 @@ async def test_system_resolver_gives_every_address_once() -> None:
     resolver.close()
 
 
-def redirecting(*hops: tuple[str, str]) -> Script:
-    """Answers each request with the next status and Location, then with a picture. `{url}` is the server's own."""
-    left = iter(hops)
-
-    async def script(c: Connection) -> None:
-        await c.request()
-        for status, place in left:
-            place = place.replace("{url}", c.server.url)
-            await c.send(answer(b"<html>", status=f"{status} Go", headers=(f"Location: {place}", "Set-Cookie: a=b")))
-            return
-        await c.send(answer(PICTURE))
-
-    return script
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("status", ["301", "302", "303", "307", "308"])
-@pytest.mark.parametrize(
-    ("place", "path"),
-    [
-        ("/b.png", "/b.png"),
-        ("b.png?x=1", "/dir/b.png?x=1"),
-        ("../b.png", "/b.png"),
-        ("?sig=%2F", "/dir/a.png?sig=%2F"),
-        ("{url}/b.png#f", "/b.png"),
-    ],
-)
-async def test_redirect_is_followed(fetcher: Fetcher, status: str, place: str, path: str) -> None:
-    async with serving(redirecting((status, place))) as server:
-        fetched = await fetcher.fetch(f"{server.url}/dir/a.png", policy=OPEN, deadline=soon())
-    assert fetched.data == PICTURE
-    assert server.requests[1].startswith(f"GET {path} HTTP/1.1\r\n".encode())
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("status", ["200", "201", "204", "206", "300", "304", "305", "401", "403", "404", "410", "500"])
-async def test_any_answer_but_200_gives_nothing(fetcher: Fetcher, status: str) -> None:
-    async def script(c: Connection) -> None:
-        await c.request()
-        body = PICTURE if status == "200" else b""
-        await c.send(answer(body, status=f"{status} So", headers=("Location: /elsewhere",)))
-
-    async with serving(script) as server:
-        if status == "200":
-            assert (await fetcher.fetch(server.url, policy=OPEN, deadline=soon())).data == PICTURE
-            return
-        error = await refusal(fetcher, server.url, OPEN)
-    assert (error.code, error.status) == ("status", int(status))
-    assert server.connections == 1
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    "place",
-    [
-        *("http://{inside}/", "//{inside}/", "http://localhost:{port}/", "http://[::ffff:127.0.0.1]:{port}/"),
-        *("http://2130706433:{port}/", "http://a@{inside}/", "http://127.1:{port}/", "http:\\\\{inside}/"),
-        *("http://169.254.169.254/latest/", "http://10.0.0.1/", "http://[::1]:{port}/", "http://8.8.8.8:22/"),
-        *("file:///etc/passwd", "gopher://{inside}/_", "ftp://{inside}/", "data:image/png;base64,AAAA", "javascript:1"),
-    ],
-)
-async def test_redirect_to_where_no_url_may_lead_is_refused(fetcher: Fetcher, canary: Server, place: str) -> None:
-    policy = FetchPolicy(allow_private=(ip_network("127.0.0.2/32"),))
-    place = place.replace("{inside}", f"{LOOPBACK}:{canary.port}").replace("{port}", str(canary.port))
-    async with serving(redirecting(("302", place)), host="127.0.0.2") as server:
-        error = await refusal(fetcher, f"http://127.0.0.2:{server.port}/", policy)
-    assert server.connections == 1
-    assert error.code in ("scheme", "host", "blocked")
-
-
-@pytest.mark.anyio
-async def test_redirects_end(fetcher: Fetcher) -> None:
-    async with serving(redirecting(*[("302", "/again")] * 10)) as server:
-        assert (await refusal(fetcher, server.url, OPEN)).code == "redirects"
-    assert server.connections == 4
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("headers", [(), ("Location: /a", "Location: /b")], ids=["nowhere", "two places"])
-async def test_redirect_without_one_place_to_go_is_refused(fetcher: Fetcher, headers: tuple[str, ...]) -> None:
-    async def script(c: Connection) -> None:
-        await c.request()
-        await c.send(answer(b"", status="302 Found", headers=headers))
-
-    async with serving(script) as server:
-        assert (await refusal(fetcher, server.url, OPEN)).code == "redirects"
-
-
-@pytest.mark.anyio
-async def test_redirect_from_https_to_http_is_refused(fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def redirects(*_: object) -> str:
-        return "http://good.example/"
-
-    monkeypatch.setattr(Fetcher, "_visit", redirects)
-    assert (await refusal(fetcher, "https://good.example/", OPEN)).code == "scheme"
-
-
 @pytest.mark.anyio
 async def test_http_is_refused_where_the_policy_says_so(fetcher: Fetcher, canary: Server) -> None:
     policy = FetchPolicy(allow_private=OPEN.allow_private, allow_http=False)
     assert (await refusal(fetcher, canary.url, policy)).code == "scheme"
-
-
-async def sends_without_end(c: Connection) -> None:
-    await c.request()
-    await c.send(b"HTTP/1.1 200 OK\r\n\r\n")
-    while True:
-        await c.send(b"z" * 65536)
-
-
-async def sends_chunks_without_end(c: Connection) -> None:
-    await c.request()
-    await c.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    while True:
-        await c.send(b"4000\r\n" + b"z" * 0x4000 + b"\r\n")
-
-
-async def declares_too_much(c: Connection) -> None:
-    await c.request()
-    await c.send(answer(b"", length=10**12))
-    await c.silence()
-
-
-async def drips(c: Connection) -> None:
-    await c.request()
-    await c.send(answer(b"", length=1000))
-    while True:
-        await c.send(b".")
-        await asyncio.sleep(0.01)
-
-
-async def stalls_after_the_headers(c: Connection) -> None:
-    await c.request()
-    await c.send(answer(b"", length=1000))
-    await c.silence()
-
-
-async def never_answers(c: Connection) -> None:
-    await c.request()
-    await c.silence()
-
-
-async def sends_gzip(c: Connection) -> None:
-    await c.request()
-    await c.send(answer(b"\x1f\x8b", headers=("Content-Encoding: gzip",)))
-
-
-async def sends_gzip_as_transfer(c: Connection) -> None:
-    await c.request()
-    await c.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\n\x1f\x8b\r\n0\r\n\r\n")
-
-
-async def sends_less_than_declared(c: Connection) -> None:
-    await c.request()
-    await c.send(answer(PICTURE, length=len(PICTURE) + 1))
-
-
-async def sends_more_than_declared(c: Connection) -> None:
-    await c.request()
-    await c.send(answer(PICTURE, length=len(PICTURE) - 1))
-
-
-async def ends_within_a_chunk(c: Connection) -> None:
-    await c.request()
-    await c.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nshort")
-
-
-async def speaks_another_protocol(c: Connection) -> None:
-    await c.request()
-    await c.send(b"220 mail.example ESMTP\r\n\r\n")
-
-
-async def sends_headers_without_end(c: Connection) -> None:
-    await c.request()
-    await c.send(b"HTTP/1.1 200 OK\r\n")
-    while True:
-        await c.send(b"X-More: " + b"z" * 8000 + b"\r\n")
-
-
-async def closes_at_once(c: Connection) -> None:
-    await c.request()
-
-
-async def resets(c: Connection) -> None:
-    await c.request()
-    c.reset()
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    ("script", "code"),
-    [
-        (sends_without_end, "too_large"),
-        (sends_chunks_without_end, "too_large"),
-        (declares_too_much, "too_large"),
-        (drips, "slow"),
-        (stalls_after_the_headers, "slow"),
-        (never_answers, "timeout"),
-        (sends_gzip, "encoding"),
-        (sends_gzip_as_transfer, "encoding"),
-        (sends_less_than_declared, "refused"),
-        (sends_more_than_declared, "refused"),
-        (ends_within_a_chunk, "refused"),
-        (speaks_another_protocol, "refused"),
-        (sends_headers_without_end, "refused"),
-        (closes_at_once, "refused"),
-        (resets, "refused"),
-    ],
-)
-async def test_server_that_misbehaves_gets_no_more_than_its_share(
-    fetcher: Fetcher, script: Script, code: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PACE_GRACE_SECONDS", 0.2)
-    seconds = 0.2 if script is never_answers else 10.0
-    policy = FetchPolicy(bytes_most=1_000_000, seconds_most=seconds, allow_private=OPEN.allow_private)
-    async with serving(script) as server:
-        error = await refusal(fetcher, server.url, policy)
-    assert error.code == code
-    assert server.connections == 1, "a second try would be a second probe"
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize(
-    "reply",
-    [
-        b"HTTP/1.1 200 OK\r\n\r\n" + PICTURE,
-        answer(PICTURE, headers=("Content-Type: text/html",)),
-        answer(PICTURE, headers=("Content-Encoding: identity",)),
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(PICTURE), PICTURE),
-    ],
-    ids=["no length", "called HTML", "identity", "chunked"],
-)
-async def test_odd_but_complete_answer_is_taken(fetcher: Fetcher, reply: bytes) -> None:
-    async def script(c: Connection) -> None:
-        await c.request()
-        await c.send(reply)
-
-    async with serving(script) as server:
-        assert (await fetcher.fetch(server.url, policy=OPEN, deadline=soon())).data == PICTURE
-
-
-@pytest.mark.anyio
-async def test_pace_is_an_average_and_a_fast_start_pays_for_a_pause(
-    fetcher: Fetcher, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "PACE_GRACE_SECONDS", 0.05)
-
-    async def script(c: Connection) -> None:
-        await c.request()
-        await c.send(answer(b"z" * 100_000, length=100_001))
-        await asyncio.sleep(0.2)
-        await c.send(b"z")
-
-    async with serving(script) as server:
-        fetched = await fetcher.fetch(server.url, policy=OPEN, deadline=soon())
-    assert fetched.length == 100_001
-
-
-@pytest.mark.anyio
-async def test_deadline_that_has_passed_ends_the_fetch(fetcher: Fetcher) -> None:
-    async with serving(serves_a_picture) as server:
-        with pytest.raises(Unfetchable) as raised:
-            await fetcher.fetch(server.url, policy=OPEN, deadline=time.monotonic() - 1)
-    assert raised.value.code == "timeout"
-    assert server.requests == []
-
-
-@pytest.mark.anyio
-async def test_closed_port_and_plain_text_on_https_are_refused(fetcher: Fetcher) -> None:
-    assert (await refusal(fetcher, f"http://{LOOPBACK}:{closed_port()}/", OPEN)).code == "refused"
-
-    async def in_the_clear(c: Connection) -> None:
-        await c.reader.read(1)
-        await c.send(answer(PICTURE))
-
-    async with serving(in_the_clear) as server:
-        assert (await refusal(fetcher, f"https://{LOOPBACK}:{server.port}/", OPEN)).code == "refused"
 
 
 @pytest.mark.anyio
@@ -573,53 +252,6 @@ async def test_trust_covers_one_origin_exactly(fetcher: Fetcher, canary: Server)
 
 
 @pytest.mark.anyio
-async def test_trusted_origin_may_redirect_within_itself_and_not_to_its_neighbours(
-    fetcher: Fetcher, canary: Server
-) -> None:
-    async with serving(redirecting(("302", "/b.png"))) as server:
-        policy = FetchPolicy(trusted_origin=server.url)
-        assert (await fetcher.fetch(f"{server.url}/a.png", policy=policy, deadline=soon())).data == PICTURE
-    async with serving(redirecting(("302", f"http://{LOOPBACK}:{canary.port}/"))) as server:
-        policy = FetchPolicy(trusted_origin=server.url)
-        assert (await refusal(fetcher, f"{server.url}/a.png", policy)).code == "blocked"
-
-
-@pytest.mark.anyio
-async def test_stranger_cannot_redirect_to_the_trusted_origin(fetcher: Fetcher, canary: Server) -> None:
-    async with serving(redirecting(("302", f"{canary.url}/")), host="127.0.0.2") as stranger:
-        policy = FetchPolicy(allow_private=(ip_network("127.0.0.2/32"),), trusted_origin=canary.url)
-        error = await refusal(fetcher, f"http://127.0.0.2:{stranger.port}/", policy)
-    assert error.code == "blocked"
-
-
-@pytest.mark.anyio
-async def test_key_is_not_sent_to_the_host_that_serves_the_picture(fetcher: Fetcher) -> None:
-    async def provider(c: Connection) -> None:
-        await c.request()
-        await c.send(answer(b'{"url": "there"}', headers=("Set-Cookie: session=planted",)))
-
-    async with (
-        serving(provider) as paid,
-        serving(redirecting(("302", "/b.png"))) as storage,
-        Transport() as transport,
-    ):
-        target = Target(paid.url, {"Authorization": "Bearer sk-planted", "X-Api-Key": "sk-planted"})
-        request = WireRequest("POST", "/images", json={})
-        assert isinstance(await transport.exchange(request, target, deadline=soon()), WireReply)
-        await fetcher.fetch(f"{storage.url}/a.png", policy=OPEN, deadline=soon())
-    assert len(storage.requests) == 2
-    for request_ in storage.requests:
-        lines = request_.decode().strip().split("\r\n")[1:]
-        assert {line.partition(": ")[0].lower(): line.partition(": ")[2] for line in lines} == {
-            "host": f"{LOOPBACK}:{storage.port}",
-            "accept": "*/*",
-            "accept-encoding": "identity",
-            "user-agent": "imagegate",
-            "connection": "close",
-        }
-
-
-@pytest.mark.anyio
 async def test_proxy_from_the_environment_is_not_used(
     fetcher: Fetcher, canary: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -629,47 +261,3 @@ async def test_proxy_from_the_environment_is_not_used(
         monkeypatch.delenv(name, raising=False)
     async with serving(serves_a_picture) as server:
         assert (await fetcher.fetch(server.url, policy=OPEN, deadline=soon())).data == PICTURE
-
-
-@pytest.mark.anyio
-async def test_error_names_neither_host_nor_path(fetcher: Fetcher) -> None:
-    async with serving(resets) as server:
-        for url in (
-            f"http://good.example:{server.port}/secret-path?sig=planted",
-            "http://internal.example/secret-path",
-            "http://10.1.2.3/secret-path",
-        ):
-            told = str(await refusal(fetcher, url, OPEN))
-            for part in ("example", "10.1.2.3", "secret-path", "planted", str(server.port), LOOPBACK):
-                assert part not in told
-
-
-@pytest.mark.anyio
-async def test_every_failure_takes_a_while_and_not_always_the_same(names: Names) -> None:
-    """What is refused without a look and what was tried should not be told apart by a clock."""
-    async with Fetcher(resolve=names, floor=lambda: 0.08) as fetcher:
-        for url in ("http://10.0.0.1/", f"http://{LOOPBACK}:{closed_port()}/", "http://unknown.example/", "file:///"):
-            began = time.monotonic()
-            await refusal(fetcher, url, OPEN)
-            assert time.monotonic() - began >= 0.07  # the loop's clock may be coarser
-    assert len({least_seconds() for _ in range(20)}) > 1
-    assert all(0.05 <= least_seconds() < 0.1 for _ in range(20))
-
-
-@pytest.mark.anyio
-async def test_fetch_that_is_cancelled_lets_go_of_its_connection(fetcher: Fetcher) -> None:
-    begun, gone = asyncio.Event(), asyncio.Event()
-
-    async def script(c: Connection) -> None:
-        await c.request()
-        begun.set()
-        await c.silence()
-        gone.set()
-
-    async with serving(script) as server:
-        task = asyncio.create_task(fetcher.fetch(server.url, policy=OPEN, deadline=soon()))
-        await begun.wait()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        await asyncio.wait_for(gone.wait(), 10)
