@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
 from gateway.api import files, health, images, models, openapi
-from gateway.api.front import Front, http_exception
+from gateway.api.front import Front, Refusals, http_exception
 from gateway.config.model import Settings
 from gateway.container import Services
 
@@ -26,6 +26,11 @@ EXPOSED = (
     "x-imagegate-degraded",
     "x-images-failed",
     "server-timing",
+    "retry-after",
+    "x-should-retry",
+    "x-ratelimit-limit-requests",
+    "x-ratelimit-remaining-requests",
+    "x-ratelimit-reset-requests",
 )
 """Headers that a page of an allowed origin may read."""
 
@@ -56,7 +61,7 @@ def create_app(settings: Settings) -> Starlette:
         finally:
             await services.close()
 
-    middleware = [Middleware(Front, ready=services.start)]
+    middleware = [Middleware(Front)]
     if settings.server.cors_origins:
         cors = Middleware(
             CORSMiddleware,
@@ -65,7 +70,8 @@ def create_app(settings: Settings) -> Starlette:
             allow_headers=["*"],
             expose_headers=list(EXPOSED),
         )
-        middleware.insert(0, cors)
+        middleware.append(cors)
+    middleware.append(Middleware(Refusals, ready=services.start))
     app = Starlette(
         routes=ROUTES,
         middleware=middleware,

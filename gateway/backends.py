@@ -55,12 +55,14 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}:{port}"
 
 
-def build_backends(settings: Settings) -> Mapping[str, Backend]:
-    """Every configured provider by its name."""
-    return {name: _build(name, entry, settings) for name, entry in settings.providers.items()}
+def build_backends(settings: Settings, before: Mapping[str, Backend] | None = None) -> Mapping[str, Backend]:
+    """Every configured provider by its name. A provider that was there `before` keeps its gate, and with it the
+    count of what is in flight."""
+    gates = {name: backend.gate for name, backend in (before or {}).items()}
+    return {name: _build(name, entry, settings, gates.get(name)) for name, entry in settings.providers.items()}
 
 
-def _build(name: str, entry: ProviderEntry, settings: Settings) -> Backend:
+def _build(name: str, entry: ProviderEntry, settings: Settings, gate: Gate | None) -> Backend:
     adapter = PROVIDERS[entry.type](
         Options(
             name=name,
@@ -85,11 +87,16 @@ def _build(name: str, entry: ProviderEntry, settings: Settings) -> Backend:
         for url in urls
     )
     usual = WORKER_CONCURRENT * len(targets) if entry.type == "flux_worker" else CONCURRENT
+    limit = entry.max_concurrent or usual
+    if gate is None:
+        gate = Gate(limit)
+    else:
+        gate.resize(limit)
     polling = entry.poll_seconds
     return Backend(
         name=name,
         adapter=adapter,
         targets=targets,
-        gate=Gate(entry.max_concurrent or usual),
+        gate=gate,
         polling=Polling() if polling is None else Polling(polling.first, polling.factor, polling.max),
     )

@@ -57,6 +57,19 @@ class Services:
         self._started: asyncio.Task[None] | None = None
         self._sweeper: asyncio.Task[None] | None = None
 
+    def reload(self, settings: Settings) -> None:
+        """Take over providers, models, keys and how requests are fitted; the rest holds until a restart. Work under
+        way goes on as it was planned."""
+        kept = {"auth": settings.auth, "providers": settings.providers, "models": settings.models}
+        kept |= {"default_model": settings.default_model, "normalization": settings.normalization}
+        merged = self.settings.model_copy(update=kept)
+        backends = build_backends(merged, self.backends)
+        catalogue = Catalogue(merged)
+        self.ordering = Ordering(merged, catalogue, backends)
+        self.settings, self.catalogue, self.backends = merged, catalogue, backends
+        self.keyring = Keyring(merged)
+        self.rates.configure(merged.auth.keys)
+
     async def start(self) -> None:
         """Open files and clients; a second call waits for the first."""
         if self._started is None:

@@ -13,15 +13,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order, Outcome, Part, Timing
+from gateway.outcome import CallResult, Candidate, Delivered, OnUnknown, Order, Outcome, Part
 from gateway.submission import Driver
 from normalization import planner
 from normalization.errors import (
+    BadUpstreamResponse,
     GenerationFailed,
     GenerationTimeout,
     ImagegateError,
     InsufficientProviderCredit,
     ModerationBlocked,
+    OutcomeUnknown,
     Overloaded,
     RejectedByProvider,
     UpstreamAuth,
@@ -50,7 +52,7 @@ class Dispatcher:
         """
         work = _Work(self, order, deadline)
         for candidate in order.candidates:
-            if not work.open or (work.attempts and time.monotonic() >= order.submit_by):
+            if not work.open or (order.progress.attempts and time.monotonic() >= order.submit_by):
                 break
             await work.fill(candidate)
         return work.outcome()
@@ -77,32 +79,27 @@ class _Work:
         self.open: list[int] = list(range(order.request.n))
         self.pictures: dict[int, Delivered] = {}
         self.parts: list[Part] = []
-        self.attempts: list[AttemptRecord] = []
         self.errors: list[ImagegateError] = []
-        self.timing = Timing()
 
     async def fill(self, candidate: Candidate) -> None:
         """Ask one route for all open places, and once more for what it leaves out."""
         for _ in range(1 + TOP_UPS):
             plan = self.dispatcher.plan_for(candidate, self.open)
             results = await asyncio.gather(
-                *(
-                    self.dispatcher.driver.submit(self.order, candidate, call, self.timing, self.deadline)
-                    for call in plan.calls
-                )
+                *(self.dispatcher.driver.submit(self.order, candidate, call, self.deadline) for call in plan.calls)
             )
             self.parts.append(Part(candidate, plan, tuple(results)))
-            short = self._take(results)
+            short = self._take(candidate, results)
             if not short or short != self.open:
                 return
 
-    def _take(self, results: Sequence[CallResult]) -> list[int]:
+    def _take(self, candidate: Candidate, results: Sequence[CallResult]) -> list[int]:
         """Keep the pictures and errors; what stays open is what may be asked for again. Returns the places that the
         provider left out of an answer that was otherwise good."""
         short: list[int] = []
         refused: list[int] = []
         for result in results:
-            self.attempts.append(result.record)
+            self.order.progress.attempts.append(result.record)
             self.pictures.update(result.pictures)
             if result.error is not None:
                 self.errors.append(result.error)
@@ -114,7 +111,7 @@ class _Work:
                     result.error.detail,
                     extra={"generation_id": self.order.generation_id},
                 )
-            if result.refused and not isinstance(result.error, ModerationBlocked):
+            if may_go_elsewhere(result, candidate.on_unknown):
                 refused.extend(result.missing)
             elif result.error is None:
                 short.extend(result.missing)
@@ -130,9 +127,21 @@ class _Work:
             pictures=tuple(self.pictures[place] for place in sorted(self.pictures)),
             failed=self.order.request.n - len(self.pictures),
             parts=tuple(part for part in self.parts if part.results),
-            attempts=tuple(self.attempts),
-            timing=self.timing,
+            attempts=tuple(self.order.progress.attempts),
+            timing=self.order.progress.timing,
         )
+
+
+def may_go_elsewhere(result: CallResult, on_unknown: OnUnknown) -> bool:
+    """Whether another route may be asked for what this call did not bring: where it was provably not done, or where
+    the operator would rather pay twice than fail (`on_unknown: fallback`)."""
+    if isinstance(result.error, ModerationBlocked):
+        return False
+    return result.refused or (on_unknown == "fallback" and isinstance(result.error, UNKNOWN))
+
+
+UNKNOWN = (OutcomeUnknown, BadUpstreamResponse, GenerationTimeout)
+"""Errors after which nobody knows whether the provider did the work."""
 
 
 def most_specific(errors: Sequence[ImagegateError]) -> ImagegateError:

@@ -68,6 +68,12 @@ class Jobs:
         job = self._running.get(generation_id)
         return job is not None and job.waiting
 
+    async def idle(self, seconds: float) -> None:
+        """Return once nothing is under way, or after `seconds`."""
+        tasks = [job.task for job in self._running.values()]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
     async def drain(self, seconds: float) -> None:
         """Take no new work and let what is under way end, for at most `seconds`; then cancel the rest."""
         self.draining = True

@@ -28,6 +28,7 @@ class Prepared:
     response_format: ResponseFormat
     delivery: tuple[Applied, ...]
     """Receipt entries for what the gateway itself does with the answer."""
+    strict: bool = False
 
     @property
     def request(self) -> ImageRequest:
@@ -65,7 +66,11 @@ class Ordering:
                 obstacles.append(candidate)
         if not candidates:
             raise InvalidValue(f"no route of {resolved.model!r} can serve this request: {'; '.join(obstacles)}")
-        if self.settings.normalization.strict if strict is None else strict:
+        model = self.settings.models.get(resolved.model)
+        if model is not None and model.fallback == "free" and candidates[0].price is None:
+            candidates = [candidate for candidate in candidates if candidate.price is None]
+        strictly = self.settings.normalization.strict if strict is None else strict
+        if strictly:
             candidates = _lossless(candidates)
         return Prepared(
             resolved=resolved,
@@ -73,6 +78,7 @@ class Ordering:
             response_format=reading.response_format
             or default_response_format(self.settings.normalization.default_response_format, resolved.requested),
             delivery=_delivery(reading),
+            strict=strictly,
         )
 
     def _read(self, body: Mapping[str, Any], resolved: Resolved, defaults: Mapping[str, Any] | None) -> Reading:
@@ -102,7 +108,8 @@ class Ordering:
             price=price,
             output_pixels_most=int(self.settings.limits.output_megapixels * MEGAPIXEL),
         )
-        return Candidate(self.backends[route.provider], profile, request, plan, price, route.timeout_seconds)
+        backend = self.backends[route.provider]
+        return Candidate(backend, profile, request, plan, price, route.timeout_seconds, route.on_unknown)
 
 
 def _lossless(candidates: list[Candidate]) -> list[Candidate]:

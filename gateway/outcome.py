@@ -16,6 +16,9 @@ from normalization.vocabulary import Format, ImageRequest, Size
 ResponseFormat = Literal["url", "b64_json", "both"]
 
 
+OnUnknown = Literal["fail", "fallback"]
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One route that can serve the request, with its plan made beforehand."""
@@ -27,41 +30,26 @@ class Candidate:
     plan: Plan
     price: Price | None = None
     timeout_seconds: float | None = None
+    on_unknown: OnUnknown = "fail"
+    """Whether another route may be tried when nobody knows if this one did the work, and so may have charged."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
-    """All that is known when the work begins. `candidates` stand in the order in which they are tried."""
+@dataclass(slots=True)
+class Timing:
+    """Seconds spent, summed over the calls of a request; mutable because every step adds its own."""
 
-    generation_id: str
-    request_id: str
-    model: str
-    """The configured model's name."""
-    requested_model: str
-    candidates: tuple[Candidate, ...]
-    key_name: str | None = None
-    submit_by: float = math.inf
-    """When nobody waits for pictures any more, on the monotonic clock: after it nothing new is submitted, and what
-    was submitted before is followed to its end."""
+    queue: float = 0.0
+    provider: float = 0.0
+    fetch: float = 0.0
+    convert: float = 0.0
 
-    @property
-    def request(self) -> ImageRequest:
-        return self.candidates[0].request
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """One finished picture: exactly the bytes that the client gets."""
-
-    data: bytes
-    format: Format
-    size: Size
-    seed: int | None = None
-    revised_prompt: str | None = None
-    source_format: Format | None = None
-    source_size: Size | None = None
-    enlarged: bool = False
-    flattened: bool = False
+    def entry(self) -> dict[str, float]:
+        return {
+            "queue": round(self.queue, 3),
+            "provider": round(self.provider, 3),
+            "fetch": round(self.fetch, 3),
+            "convert": round(self.convert, 3),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,21 +71,52 @@ class AttemptRecord:
 
 
 @dataclass(slots=True)
-class Timing:
-    """Seconds spent, summed over the calls of a request; mutable because every step adds its own."""
+class Progress:
+    """How far an order has come; mutable, and read by whoever must answer before or without an outcome."""
 
-    queue: float = 0.0
-    provider: float = 0.0
-    fetch: float = 0.0
-    convert: float = 0.0
+    timing: Timing = field(default_factory=Timing)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    """Submissions that have ended, in the order of their ends."""
+    begun: int = 0
+    """Submissions on record, ended or not."""
 
-    def entry(self) -> dict[str, float]:
-        return {
-            "queue": round(self.queue, 3),
-            "provider": round(self.provider, 3),
-            "fetch": round(self.fetch, 3),
-            "convert": round(self.convert, 3),
-        }
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """All that is known when the work begins. `candidates` stand in the order in which they are tried."""
+
+    generation_id: str
+    request_id: str
+    model: str
+    """The configured model's name."""
+    requested_model: str
+    candidates: tuple[Candidate, ...]
+    key_name: str | None = None
+    submit_by: float = math.inf
+    """When nobody waits for pictures any more, on the monotonic clock: after it nothing new is submitted, and what
+    was submitted before is followed to its end."""
+    progress: Progress = field(default_factory=Progress)
+
+    @property
+    def request(self) -> ImageRequest:
+        return self.candidates[0].request
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One finished picture: exactly the bytes that the client gets."""
+
+    data: bytes
+    format: Format
+    size: Size
+    seed: int | None = None
+    revised_prompt: str | None = None
+    source_format: Format | None = None
+    source_size: Size | None = None
+    enlarged: bool = False
+    flattened: bool = False
+    repair: str | None = None
+    """What had to be put right before the picture could be read, in words."""
 
 
 @dataclass(frozen=True, slots=True)

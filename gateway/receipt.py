@@ -11,7 +11,7 @@ from normalization.plan import Plan
 from normalization.table import distance
 from normalization.vocabulary import Applied, Behavior, ImageRequest, Size
 
-SIZE_NAMES = frozenset({"size", "width", "height"})
+SHAPE_NAMES = frozenset({"size", "width", "height", "aspect_ratio", "resolution"})
 RATIO_TOLERANCE = Fraction(103, 100)
 """Providers round a named ratio to their own grid of pixels; up to 3 % is that ratio still."""
 SCALE_TOLERANCE = Fraction(3, 2)
@@ -22,7 +22,8 @@ def receipt(outcome: Outcome, request: ImageRequest) -> tuple[tuple[Applied, ...
     """The entries as they came true, and the repairs that were made, in words."""
     plan = outcome.main.plan
     pictures = outcome.pictures
-    entries = tuple(_truth(entry, plan, pictures) for entry in plan.applied)
+    promised = request.shape.size is not None
+    entries = tuple(_truth(entry, plan, pictures, promised=promised) for entry in plan.applied)
     if any(picture.flattened for picture in pictures) and request.background != "opaque":
         note = f"{request.output_format} holds no transparency: flattened on white"
         entries = tuple(
@@ -32,21 +33,23 @@ def receipt(outcome: Outcome, request: ImageRequest) -> tuple[tuple[Applied, ...
     return entries, tuple(dict.fromkeys(_repairs(outcome)))
 
 
-def _truth(entry: Applied, plan: Plan, pictures: tuple[Delivered, ...]) -> Applied:
-    if entry.behavior is Behavior.DROPPED:
+def _truth(entry: Applied, plan: Plan, pictures: tuple[Delivered, ...], *, promised: bool) -> Applied:
+    if entry.behavior is Behavior.DROPPED or entry.name not in SHAPE_NAMES:
         return entry
-    if plan.finish.fit is not None and (entry.name in SIZE_NAMES):
-        return _enlarging(entry, plan, pictures)
+    if plan.finish.fit is not None:
+        return _enlarging(entry, pictures, promised=promised)
     if plan.finish.fit is None and plan.yields is not None and entry.note is None:
         return _wish(entry, plan.yields, pictures)
     return entry
 
 
-def _enlarging(entry: Applied, plan: Plan, pictures: tuple[Delivered, ...]) -> Applied:
-    """A promise was kept by enlarging, or not, whatever the plan expected."""
+def _enlarging(entry: Applied, pictures: tuple[Delivered, ...], *, promised: bool) -> Applied:
+    """The size was reached by enlarging, or not, whatever the plan expected."""
+    if entry.requested in ("auto", "custom"):
+        return entry
     small = next((picture.source_size for picture in pictures if picture.enlarged), None)
     if small is None:
-        return replace(entry, note=None) if entry.requested not in ("auto", "custom") else entry
+        return replace(entry, note=None) if promised else entry
     return entry if entry.note else replace(entry, note=f"the provider delivered {small}: the picture is enlarged")
 
 
@@ -68,18 +71,14 @@ def _repairs(outcome: Outcome) -> Iterable[str]:
             for picture in result.pictures.values():
                 if yields is not None and picture.source_size not in (None, yields, picture.size):
                     yield f"size: {picture.source_size} came instead of {yields}"
-                asked = _asked_format(part.plan)
-                if asked is not None and picture.source_format is not None and picture.source_format != asked:
-                    yield f"output_format: {picture.source_format.value} came instead of {asked}"
+                asked = part.plan.finish.source
+                if asked is not None and picture.source_format not in (None, asked):
+                    yield f"output_format: {picture.source_format} came instead of {asked}"
+                if picture.flattened and part.plan.finish.opaque:
+                    yield "background: transparent parts were laid on white"
+                if picture.repair is not None:
+                    yield picture.repair
             if result.surplus:
                 yield f"n: {result.surplus} more than asked for were left out"
             if result.missing and result.pictures:
                 yield f"n: {len(result.missing)} of {len(result.places)} did not come"
-
-
-def _asked_format(plan: Plan) -> str | None:
-    """The format that the plan asked the provider for, by our name; None where it named none."""
-    entry = next((entry for entry in plan.applied if entry.name == "output_format"), None)
-    if entry is None or not isinstance(entry.sent, str):
-        return None
-    return "jpeg" if entry.sent == "jpg" else entry.sent

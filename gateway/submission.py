@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, replace
 
 from gateway.finishing import Finisher
-from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order, Timing
+from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order
 from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, new_id
 from gateway.services.gates import GateTimeout
 from normalization import planner
@@ -47,15 +47,13 @@ class Driver:
     queue_wait: float | None = None
     """Seconds that a call waits for its turn at a provider; None = as long as anybody waits for the pictures."""
 
-    async def submit(
-        self, order: Order, candidate: Candidate, call: Call, timing: Timing, deadline: float
-    ) -> CallResult:
+    async def submit(self, order: Order, candidate: Candidate, call: Call, deadline: float) -> CallResult:
         """Run one call to its end. `deadline` is absolute, on the monotonic clock."""
         queued = time.monotonic()
         try:
             async with candidate.backend.gate.enter(self._patience(order, queued)):
-                timing.queue += time.monotonic() - queued
-                return await _Submission(self, order, candidate, call, timing, deadline).run()
+                order.progress.timing.queue += time.monotonic() - queued
+                return await _Submission(self, order, candidate, call, deadline).run()
         except GateTimeout:
             error = Overloaded("every place at the provider was taken until the deadline; try again later")
             return _result(candidate, call, "queue_timeout", time.monotonic() - queued, error, refused=True)
@@ -70,11 +68,9 @@ class Driver:
 class _Submission:
     """The state of one call under way."""
 
-    def __init__(
-        self, driver: Driver, order: Order, candidate: Candidate, call: Call, timing: Timing, deadline: float
-    ) -> None:
+    def __init__(self, driver: Driver, order: Order, candidate: Candidate, call: Call, deadline: float) -> None:
         self.driver, self.order, self.candidate, self.call = driver, order, candidate, call
-        self.timing, self.deadline = timing, deadline
+        self.timing, self.deadline = order.progress.timing, deadline
         self.attempt = new_id()
         self.started = time.monotonic()
         self.job: str | None = None
@@ -103,6 +99,7 @@ class _Submission:
                 created=time.time(),
             )
         )
+        order.progress.begun += 1
         try:
             result = await self._work()
         except asyncio.CancelledError:
@@ -255,7 +252,7 @@ class _Submission:
         delivered = await self.driver.finisher.finish(data, self.candidate.plan.finish, self.deadline)
         self.timing.convert += time.monotonic() - began
         seed = artifact.seed if artifact.seed is not None else self.call.seeds[index]
-        return replace(delivered, seed=seed, revised_prompt=artifact.revised_prompt)
+        return replace(delivered, seed=seed, revised_prompt=artifact.revised_prompt, repair=artifact.repair)
 
     def _failed(self, failed: Failed) -> CallResult:
         charge = "none" if failed.refused else failed.error.charge

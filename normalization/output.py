@@ -64,6 +64,7 @@ def choose_output(request: ImageRequest, output: Output, matched: Match) -> Outp
         quality=None if target.lossless else quality,
         force=quality is not None and not target.lossless and not applied,
         opaque=request.background == "opaque",
+        source=None if word is None else asked,
     )
     return OutputChoice(fields, finish, behavior, word, quality_behavior, quality if applied else None, quality_note)
 

@@ -18,7 +18,8 @@ class Finish:
     otherwise the picture is cropped to the ratio and then resized. None = as it comes.
     `format`: deliver this format. `quality`: 0..100 as the caller means it (100 = best), None = the house default.
     `force`: encode even when the format already matches, because the caller named a quality that the provider
-    did not apply. `opaque`: the caller asked for an opaque background.
+    did not apply. `opaque`: the caller asked for an opaque background. `source`: the format that the provider was
+    asked for; None where it was asked for none.
     """
 
     format: Format
@@ -27,6 +28,7 @@ class Finish:
     quality: int | None = None
     force: bool = False
     opaque: bool = False
+    source: Format | None = None
 
     def steps(self) -> list[dict[str, Any]]:
         """The steps as the dry run shows them, in order."""

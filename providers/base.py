@@ -99,6 +99,8 @@ class Artifact:
     seed: int | None = None
     """The seed that the provider says it used, where it says so."""
     revised_prompt: str | None = None
+    repair: str | None = None
+    """What about the handing over was not as the provider's own pages say, and was put right, in words."""
 
 
 @dataclass(frozen=True, slots=True)

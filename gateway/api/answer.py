@@ -11,7 +11,7 @@ import orjson
 import pybase64
 from starlette.types import Receive, Scope, Send
 
-from gateway.outcome import Delivered, Order, Outcome
+from gateway.outcome import Delivered, Order, Outcome, Timing
 from gateway.receipt import receipt
 from normalization.vocabulary import Applied, Behavior, ImageRequest
 
@@ -159,13 +159,25 @@ def _usage(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _headers(outcome: Outcome, metadata: dict[str, Any]) -> dict[str, str]:
-    headers = {
-        "x-imagegate-provider": _ascii(outcome.main.plan.provider),
-        "x-imagegate-model": _ascii(outcome.main.plan.model),
-        "x-imagegate-attempts": str(len(outcome.attempts)),
-        "server-timing": ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in metadata["timing"].items()),
+def progress_headers(order: Order) -> dict[str, str]:
+    """The headers of a generation that failed or is not done: of the last provider asked, else the first to be."""
+    attempts, plan = order.progress.attempts, order.candidates[0].plan
+    provider, model = (attempts[-1].provider, attempts[-1].model) if attempts else (plan.provider, plan.model)
+    return _who(provider, model, max(order.progress.begun, len(attempts)), order.progress.timing)
+
+
+def _who(provider: str, model: str, attempts: int, timing: Timing) -> dict[str, str]:
+    return {
+        "x-imagegate-provider": _ascii(provider),
+        "x-imagegate-model": _ascii(model),
+        "x-imagegate-attempts": str(attempts),
+        "server-timing": ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in timing.entry().items()),
     }
+
+
+def _headers(outcome: Outcome, metadata: dict[str, Any]) -> dict[str, str]:
+    plan = outcome.main.plan
+    headers = _who(plan.provider, plan.model, len(outcome.attempts), outcome.timing)
     if metadata["cost"] is not None:
         headers["x-imagegate-cost"] = f"{metadata['cost']:.6f}"
     degraded = dict.fromkeys(entry["name"] for entry in metadata["parameters"] if "note" in entry)

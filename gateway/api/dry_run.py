@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from gateway.ordering import Prepared
 from gateway.outcome import Candidate
@@ -35,10 +36,11 @@ def dry_run(prepared: Prepared) -> dict[str, Any]:
 def calls(candidate: Candidate) -> list[dict[str, Any]]:
     """The requests of a plan, as they will be sent; credentials and headers are left out."""
     shown = []
+    base = urlsplit(candidate.backend.targets[0].base_url).path.rstrip("/")
     for call in candidate.plan.calls:
         first = candidate.backend.adapter.submit(call, "dry-run")
         if isinstance(first, WireRequest):
-            shown.append({"method": first.method, "path": first.path, "body": first.json})
+            shown.append({"method": first.method, "path": f"{base}{first.path}", "body": first.json})
         else:
             shown.append({"method": "DRAW", "path": first.function, "body": first.arguments})
     return shown

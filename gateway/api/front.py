@@ -1,4 +1,4 @@
-"""The outermost room of every request: its id, the headers that every answer carries, and every error as JSON."""
+"""The outermost rooms of every request: its id, the headers that every answer carries, and every error as JSON."""
 
 from __future__ import annotations
 
@@ -27,9 +27,8 @@ RETRY_AFTER_SECONDS = 5
 class Front:
     """ASGI middleware. What an endpoint puts into `request.state.headers` rides on its answer, error or not."""
 
-    def __init__(self, app: ASGIApp, ready: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
-        self.ready = ready
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,15 +50,7 @@ class Front:
                     headers[name] = value
             await send(message)
 
-        try:
-            await self.ready()
-            await self.app(scope, receive, with_headers)
-        except ImagegateError as error:
-            await self._refuse(error, scope, receive, with_headers, started=status != 0)
-        except Exception as unexpected:
-            log.exception("unexpected error", extra={"request_id": state["request_id"]}, exc_info=unexpected)
-            ours = InternalError("an unexpected error in the gateway; the request id finds it in the log")
-            await self._refuse(ours, scope, receive, with_headers, started=status != 0)
+        await self.app(scope, receive, with_headers)
         log.info(
             "%s %s %d %.0f ms",
             scope["method"],
@@ -69,11 +60,42 @@ class Front:
             extra={"request_id": state["request_id"]},
         )
 
-    @staticmethod
-    async def _refuse(error: ImagegateError, scope: Scope, receive: Receive, send: Send, *, started: bool) -> None:
-        if started:  # half an answer is out: all that is left is to break it off, which uvicorn does on an exception
-            raise error
-        await error_response(error)(scope, receive, send)
+
+class Refusals:
+    """ASGI middleware, inside whatever must see refusals as answers: makes every error one in OpenAI's envelope.
+
+    `ready` is awaited before each request, so that services are there however the application is run.
+    """
+
+    def __init__(self, app: ASGIApp, ready: Callable[[], Awaitable[None]]) -> None:
+        self.app = app
+        self.ready = ready
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.ready()
+            await self.app(scope, receive, noting)
+        except Exception as error:
+            if started:  # half an answer is out: all that is left is to break it off, as uvicorn does on an exception
+                raise
+            await error_response(_refusal(error, scope))(scope, receive, send)
+
+
+def _refusal(error: Exception, scope: Scope) -> ImagegateError:
+    if isinstance(error, ImagegateError):
+        return error
+    log.exception("unexpected error", extra={"request_id": scope["state"]["request_id"]}, exc_info=error)
+    return InternalError("an unexpected error in the gateway; the request id finds it in the log")
 
 
 def error_response(error: ImagegateError) -> Response:

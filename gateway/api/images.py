@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from gateway.api.answer import Hosted, images_body
+from gateway.api.answer import Hosted, images_body, progress_headers
 from gateway.api.bodies import read_json
 from gateway.api.callers import Caller, base_url
 from gateway.api.dry_run import dry_run
@@ -19,9 +19,19 @@ from gateway.container import Services
 from gateway.ordering import Prepared
 from gateway.outcome import Delivered, Order, Outcome
 from gateway.routing import allowed
-from normalization.errors import InvalidType, InvalidValue, ModelNotAllowed, OperatorError
+from normalization.errors import (
+    GenerationFailed,
+    ImagegateError,
+    InvalidType,
+    InvalidValue,
+    ModelNotAllowed,
+    OperatorError,
+)
 
 log = logging.getLogger("imagegate.images")
+
+PATIENCE_SECONDS = 1.0
+"""No client leaves sooner."""
 
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -30,6 +40,7 @@ async def generations(request: Request) -> ASGIApp:
     """Make pictures from a prompt; `?dryRun=true` tells what would be sent, and sends nothing."""
     services: Services = request.app.state.services
     caller = services.keyring.identify(request)
+    request.state.headers.update(await services.rates.headers(caller.name))
     limits = services.settings.limits
     body = await read_json(request, bytes_most=limits.generation_body_bytes, seconds_most=limits.body_seconds)
     prepared = _prepare(request, services, caller, body)
@@ -64,7 +75,7 @@ def _flag(name: str, text: str) -> bool:
 
 
 async def _generate(request: Request, services: Services, caller: Caller, prepared: Prepared) -> ASGIApp:
-    state = request.state
+    state, began = request.state, time.monotonic()
     order = Order(
         generation_id=f"gen_{secrets.token_hex(16)}",
         request_id=state.request_id,
@@ -72,19 +83,32 @@ async def _generate(request: Request, services: Services, caller: Caller, prepar
         requested_model=prepared.resolved.requested,
         candidates=prepared.candidates,
         key_name=caller.name,
-        submit_by=time.monotonic() + services.settings.server.deadline_seconds,
+        submit_by=began + services.settings.server.deadline_seconds,
     )
     async with services.rates.admit(caller.name, prepared.request.n) as admission:
         state.headers.update(admission.headers)
         state.headers["x-generation-id"] = order.generation_id
         job = services.start_job(order)
-        outcome = await job.wait(services.settings.server.deadline_seconds)
-    if prepared.response_format == "b64_json" and await request.is_disconnected():
+        try:
+            outcome = await job.wait(services.settings.server.deadline_seconds)
+        except ImagegateError:
+            state.headers.update(progress_headers(order))
+            raise
+    if prepared.strict and outcome.failed:
+        state.headers.update(progress_headers(order))
+        await services.keep(order, outcome)
+        raise GenerationFailed(f"only {len(outcome.pictures)} of {prepared.request.n} pictures came, and strict is on")
+    if prepared.response_format == "b64_json" and await _gone(request, began):
         await services.keep(order, outcome)
     hosted = await host(services, prepared, outcome, base_url(request, services.settings))
     answer, headers = images_body(order, outcome, hosted, prepared.delivery)
     state.headers.update(headers)
     return answer
+
+
+async def _gone(request: Request, began: float) -> bool:
+    """Whether the client has left meanwhile. Asking costs more than a quick answer is worth."""
+    return time.monotonic() - began > PATIENCE_SECONDS and await request.is_disconnected()
 
 
 async def host(services: Services, prepared: Prepared, outcome: Outcome, base: str) -> list[Hosted]:

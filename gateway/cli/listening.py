@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
+import signal
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.config.model import Settings
+from gateway.jobs import Jobs
 from normalization.errors import ImagegateError
 
 BACKLOG = 2048
@@ -53,18 +58,51 @@ class Watched:
 
 
 class Server(uvicorn.Server):
-    """Calls `ready` once requests are accepted."""
+    """Calls `ready` once requests are accepted, `reload` on SIGHUP.
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    On SIGTERM it first takes no new work: `/readyz` and generations answer 503 while work is under way, for at most
+    `unready_seconds`, so that a load balancer notices; then it closes the door and lets the rest end.
+    """
+
+    def __init__(self, config: uvicorn.Config, jobs: Jobs, hooks: Hooks, unready_seconds: float) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._jobs = jobs
+        self._hooks = hooks
+        self._unready_seconds = unready_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._ready()
+        self._loop = asyncio.get_running_loop()
+        if hasattr(signal, "SIGHUP"):
+            self._loop.add_signal_handler(signal.SIGHUP, self._hooks.reload)
+        self._hooks.ready()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig != signal.SIGTERM or self._loop is None or self._jobs.draining:
+            super().handle_exit(sig, frame)
+            return
+        self._jobs.draining = True
+        self._loop.call_soon_threadsafe(self._leave, sig, frame)
+
+    def _leave(self, sig: int, frame: FrameType | None) -> None:
+        self._leaving = asyncio.ensure_future(self._leave_when_idle(sig, frame))
+
+    async def _leave_when_idle(self, sig: int, frame: FrameType | None) -> None:
+        await self._jobs.idle(self._unready_seconds)
+        super().handle_exit(sig, frame)
 
 
-def server(app: ASGIApp, settings: Settings, ready: Callable[[], None]) -> Server:
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What the server calls: `ready` once requests are accepted, `reload` when the configuration is to be read anew."""
+
+    ready: Callable[[], None]
+    reload: Callable[[], None]
+
+
+def server(app: ASGIApp, settings: Settings, jobs: Jobs, hooks: Hooks) -> Server:
     """A server for one process. Its own words go to the `uvicorn.error` logger, which is left as it is configured."""
     limits = settings.limits
     config = uvicorn.Config(
@@ -85,7 +123,7 @@ def server(app: ASGIApp, settings: Settings, ready: Callable[[], None]) -> Serve
     )
     # It says that the start failed and nothing more; `Watched` knows why.
     logging.getLogger("uvicorn.error").addFilter(_says_something)
-    return Server(config, ready)
+    return Server(config, jobs, hooks, limits.drain_unready_seconds)
 
 
 def _says_something(record: logging.LogRecord) -> bool:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import orjson
 import pybase64
@@ -55,8 +56,13 @@ async def make_here(settings: Settings, body: Mapping[str, Any]) -> Made:
 
 
 async def make_there(base_url: str, key: str | None, body: Mapping[str, Any], *, seconds: float) -> Made:
-    """Generate at the gateway, or any OpenAI-compatible API, at `base_url`. Raises ImagegateError."""
+    """Generate at the gateway, or any OpenAI-compatible API, at `base_url`, which may leave `/v1` out.
+
+    Raises ImagegateError.
+    """
     headers = {"authorization": f"Bearer {key}"} if key else {}
+    if urlsplit(base_url).path in ("", "/"):
+        base_url = f"{base_url.rstrip('/')}/v1"
     target = Target(base_url=base_url.rstrip("/"), headers=headers, read_timeout=seconds)
     asked = {**body, "response_format": "b64_json"}
     async with Transport() as transport:

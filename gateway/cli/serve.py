@@ -6,6 +6,7 @@ import argparse
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -32,16 +33,28 @@ def run(args: argparse.Namespace) -> int:
     # Until uvicorn takes over, and when it hands the signal back after a graceful end, SIGTERM is an ordinary exit.
     signal.signal(signal.SIGTERM, _stopped)
     with _listener(settings.server.host, settings.server.port) as listener:
-        return _serve(settings, listener)
+        return _serve(settings, listener, lambda: settings_of(args))
 
 
-def _serve(settings: Settings, listener: socket.socket) -> int:
+def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Settings]) -> int:
     from gateway.app import create_app
-    from gateway.cli.listening import Watched, server
+    from gateway.cli.listening import Hooks, Watched, server
 
-    watched = Watched(create_app(settings))
+    app = create_app(settings)
+    services = app.state.services
+
+    def reload() -> None:
+        try:
+            services.reload(read())
+        except ConfigurationError as error:
+            print(f"not reloaded, the running configuration stays:\n{error.message}", file=sys.stderr, flush=True)
+        else:
+            print("reloaded: providers, models, keys and normalization", file=sys.stderr, flush=True)
+
+    watched = Watched(app)
     address = _address(settings.server.host, listener.getsockname()[1])
-    serving = server(watched, settings, lambda: print(_greeting(settings, address), flush=True))
+    hooks = Hooks(ready=lambda: print(_greeting(settings, address), flush=True), reload=reload)
+    serving = server(watched, settings, services.jobs, hooks)
     try:
         serving.run(sockets=[listener])
     except KeyboardInterrupt:

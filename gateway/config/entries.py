@@ -49,7 +49,7 @@ DEFAULTABLE = {
     parameter.name: parameter
     for parameter in PARAMETERS
     if parameter.name
-    not in ("model", "prompt", "n", "response_format", "stream", "partial_images", "user", "safety_identifier")
+    not in ("model", "prompt", "response_format", "stream", "partial_images", "user", "safety_identifier")
 }
 """Parameters that a route may give a default: those about the picture, not about who asks, how
 many or how it travels."""

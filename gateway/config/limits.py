@@ -163,7 +163,6 @@ NOT_YET = frozenset(
         "idempotency_seconds",
         "idempotency_records",
         "ledger_days",
-        "drain_unready_seconds",
     }
 )
 """Limits that nothing enforces yet in this version; a file that sets one is told so."""

@@ -74,13 +74,6 @@ def _idle_routing(settings: Settings) -> Iterator[str]:
         if model.strategy != "priority":
             where = spell(("models", name, "strategy"))
             yield f"{where}: {model.strategy} is {NOT_IN_FORCE}; routes are tried in the order written"
-        if model.fallback != "paid":
-            where = spell(("models", name, "fallback"))
-            yield f"{where}: {model.fallback} is {NOT_IN_FORCE}; a route with a price may be tried after one without"
-        for index, route in enumerate(model.routes):
-            if route.on_unknown != "fail":
-                where = spell(("models", name, "routes", index, "on_unknown"))
-                yield f"{where}: {route.on_unknown} is {NOT_IN_FORCE}; a request whose outcome nobody knows fails"
 
 
 def _plain(value: Any) -> Any:

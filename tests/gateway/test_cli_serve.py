@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from starlette.applications import Starlette
@@ -20,6 +21,7 @@ from starlette.applications import Starlette
 import gateway.app
 from gateway.cli import main
 from gateway.config import Settings
+from gateway.jobs import Jobs
 from normalization.errors import ConfigurationError, StorageFull
 from tests.configurations import GOOD
 
@@ -60,7 +62,9 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, *, end: int | None = None, error: 
             os.kill(os.getpid(), end)
         yield
 
-    monkeypatch.setattr(gateway.app, "create_app", lambda _: Starlette(lifespan=lifespan))
+    app = Starlette(lifespan=lifespan)
+    app.state.services = SimpleNamespace(jobs=Jobs())
+    monkeypatch.setattr(gateway.app, "create_app", lambda _: app)
 
 
 @pytest.mark.usefixtures("_signals")

@@ -86,14 +86,6 @@ def test_the_documented_example_warns_only_of_what_is_not_yet_in_force() -> None
             "models.picture.strategy: cheapest is not yet in force in this version; routes are tried in the order",
         ),
         (
-            GOOD.replace("{routes", "{fallback: free, routes"),
-            "models.picture.fallback: free is not yet in force in this version; a route with a price may be tried",
-        ),
-        (
-            GOOD.replace("model: sketch", "model: sketch, on_unknown: fallback"),
-            "models.picture.routes[0].on_unknown: fallback is not yet in force in this version; a request whose",
-        ),
-        (
             f"{GOOD}server: {{host: 0.0.0.0}}\nauth: {{mode: none}}",
             "auth.mode: none: whoever can reach 0.0.0.0 can spend on every provider; add auth.keys to ask for a key",
         ),

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.dispatch import Dispatcher, most_specific
-from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order, Timing
+from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order
 from gateway.submission import Driver
 from normalization import errors, planner
 from normalization.geometry import Offers
@@ -59,9 +59,7 @@ class ScriptedDriver:
     script: Mapping[str, list[Answer]]
     submitted: list[tuple[str, Call]] = field(default_factory=list)
 
-    async def submit(
-        self, order: Order, candidate: Candidate, call: Call, timing: Timing, deadline: float
-    ) -> CallResult:
+    async def submit(self, order: Order, candidate: Candidate, call: Call, deadline: float) -> CallResult:
         self.submitted.append((candidate.plan.provider, call))
         answers = self.script[candidate.plan.provider]
         return (answers.pop(0) if len(answers) > 1 else answers[0])(call)

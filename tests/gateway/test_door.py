@@ -14,6 +14,7 @@ import pytest
 from tests.served import served, settings_of
 
 KEYED = {
+    "server": {"cors_origins": ["https://app.example"]},
     "auth": {
         "keys": [
             {"name": "plain", "key": "ig_plain", "requests_per_minute": 1000},
@@ -94,6 +95,7 @@ def test_a_limited_key_is_told_when_to_come_back(base: str) -> None:
     error = refused(second, 429, "rate_limit_exceeded")
     assert error["type"] == "rate_limit_error"
     assert second.headers["x-should-retry"] == "true"
+    assert second.headers["x-ratelimit-remaining-requests"] == "0"
     assert 1 <= int(second.headers["retry-after"]) <= 60
 
 
@@ -262,6 +264,21 @@ def test_what_is_degraded_stands_in_the_header(base: str) -> None:
     assert set(answer.headers["x-imagegate-degraded"].split(",")) == {"negative_prompt", "steps"}
     notes = {entry["name"] for entry in answer.json()["metadata"]["parameters"] if "note" in entry}
     assert notes == {"negative_prompt", "steps"}
+
+
+def test_a_page_of_an_allowed_origin_may_call_and_read_even_what_is_refused(base: str) -> None:
+    origin = {"origin": "https://app.example"}
+    asked = {**origin, "access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    preflight = httpx.options(f"{base}/images/generations", headers=asked)
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == "https://app.example"
+    assert preflight.headers["x-request-id"].startswith("req_")
+    response = httpx.post(f"{base}/images/generations", headers=origin, json={})
+    refused(response, 401, "invalid_api_key")
+    assert response.headers["access-control-allow-origin"] == "https://app.example"
+    assert "x-request-id" in response.headers["access-control-expose-headers"]
+    other = httpx.post(f"{base}/images/generations", headers={"origin": "https://evil.example"}, json={})
+    assert "access-control-allow-origin" not in other.headers
 
 
 def test_the_openapi_document_is_true_to_the_routes(base: str) -> None:

@@ -30,29 +30,38 @@ class Pair:
 
 
 @contextmanager
-def pair(folder: Path, *, first_url: str | None = None, server: dict[str, Any] | None = None) -> Iterator[Pair]:
+def pair(
+    folder: Path,
+    *,
+    first_url: str | None = None,
+    server: dict[str, Any] | None = None,
+    first: dict[str, Any] | None = None,
+    second: dict[str, Any] | None = None,
+    model: dict[str, Any] | None = None,
+) -> Iterator[Pair]:
     with ExitStack() as stack:
-        first = stack.enter_context(openai_simulator())
-        second = stack.enter_context(max_simulator())
+        one = stack.enter_context(openai_simulator())
+        other = stack.enter_context(max_simulator())
         config = {
             "server": server or {},
             "auth": {"mode": "none"},
             "network": {"allow_private": ["127.0.0.0/8"]},
             "providers": {
-                "first": {"type": "openai", "base_url": first_url or first.base_url, "api_key": "k"},
-                "second": {"type": "flux_worker", "base_url": second.base_url},
+                "first": {"type": "openai", "base_url": first_url or one.base_url, "api_key": "k"},
+                "second": {"type": "flux_worker", "base_url": other.base_url},
             },
             "models": {
                 "m": {
                     "routes": [
-                        {"provider": "first", "model": "x", "price": {"usd_per_image": 0.05}},
-                        {"provider": "second", "model": "black-forest-labs/FLUX.2-dev"},
-                    ]
+                        {"provider": "first", "model": "x", **(first or {"price": {"usd_per_image": 0.05}})},
+                        {"provider": "second", "model": "black-forest-labs/FLUX.2-dev", **(second or {})},
+                    ],
+                    **(model or {}),
                 }
             },
         }
         base_url = stack.enter_context(served(settings_of(folder, config)))
-        yield Pair(base_url, first, second, folder / "data")
+        yield Pair(base_url, one, other, folder / "data")
 
 
 def outcomes(answer: Any) -> list[tuple[str, str]]:
@@ -86,6 +95,68 @@ def test_an_unknown_outcome_does_not_buy_another_picture(tmp_path: Path, fault: 
             both.generate()
         assert caught.value.response.headers["x-should-retry"] == "false"
         assert both.second.submissions == []
+
+
+def test_an_operator_may_rather_pay_twice_than_fail(tmp_path: Path) -> None:
+    with pair(tmp_path, first={"on_unknown": "fallback"}) as both:
+        both.first.fail_next(hang_up=True)
+        answer = both.generate()
+        assert answer.metadata["provider"] == "second"
+        assert answer.metadata["cost"] is None, "what the first route charged is unknown"
+
+
+@pytest.mark.parametrize(("fallback", "served"), [("paid", True), ("free", False)])
+def test_a_route_without_a_price_falls_to_one_with_a_price_unless_told_otherwise(
+    tmp_path: Path, fallback: str, served: bool
+) -> None:
+    priced = {"price": {"usd_per_image": 0.05}}
+    with pair(tmp_path, first={"weight": 1}, second=priced, model={"fallback": fallback}) as both:
+        both.first.fail_next(status=429)
+        if served:
+            assert both.generate().metadata["provider"] == "second"
+        else:
+            with pytest.raises(openai.RateLimitError):
+                both.generate()
+            assert both.second.submissions == []
+
+
+def test_under_strict_a_part_of_the_pictures_is_an_error_and_no_picture_is_lost(tmp_path: Path) -> None:
+    with pair(tmp_path) as both:
+        both.first.fail_next(status=500)
+        with pytest.raises(openai.InternalServerError) as caught:
+            both.generate(n=3, extra_body={"seed": 5}, extra_headers={"x-imagegate-strict": "true"})
+        assert caught.value.code == "generation_failed"
+        assert caught.value.response.headers["x-should-retry"] == "false"
+        assert len(list((both.data / "pictures").rglob("*.png"))) == 2
+
+
+def test_a_failure_tells_in_its_headers_who_was_asked(tmp_path: Path) -> None:
+    with pair(tmp_path) as both:
+        both.first.fail_next(status=429)
+        both.second.fail_next(status=503)
+        with pytest.raises(openai.APIStatusError) as caught:
+            both.generate()
+        headers = caught.value.response.headers
+        assert (headers["x-imagegate-provider"], headers["x-imagegate-attempts"]) == ("second", "2")
+        assert headers["x-imagegate-model"] == "black-forest-labs/FLUX.2-dev"
+        assert "provider;dur=" in headers["server-timing"]
+
+
+def test_enlarging_is_noted_for_a_ratio_as_for_a_size(tmp_path: Path) -> None:
+    with pair(tmp_path) as both:
+        both.first.fail_next(wrong_size=True)
+        answer = both.generate(size="1:1")
+        assert answer.size == "1024x1024"
+        entry = next(entry for entry in answer.metadata["parameters"] if entry["name"] == "size")
+        assert "enlarged" in entry["note"]
+
+
+def test_a_format_that_nobody_named_is_repaired_and_reported_all_the_same(tmp_path: Path) -> None:
+    with pair(tmp_path) as both:
+        both.second.fail_next(wrong_format=True)
+        answer = both.generate(model="second/m")
+        assert answer.output_format == "png"
+        assert any("output_format" in repair for repair in answer.metadata["repairs"])
 
 
 def test_a_content_refusal_is_not_taken_elsewhere(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from gateway import submission
 from gateway.backends import Backend, Polling
 from gateway.finishing import Finisher
-from gateway.outcome import CallResult, Candidate, Delivered, Order, Timing
+from gateway.outcome import CallResult, Candidate, Delivered, Order
 from gateway.services.attempts import Attempts, NewAttempt, Settlement
 from gateway.services.gates import Gate
 from gateway.submission import Driver
@@ -142,7 +142,7 @@ class Scene:
     async def run(self, deadline: float = 60.0) -> CallResult:
         call = self.candidate.plan.calls[0]
         until = time.monotonic() + deadline
-        return await self.driver.submit(self.order, self.candidate, call, Timing(), until)
+        return await self.driver.submit(self.order, self.candidate, call, until)
 
 
 def scene(

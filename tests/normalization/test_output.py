@@ -53,14 +53,14 @@ def test_png_is_asked_for_where_we_shall_cut() -> None:
     found = choice(RELAY, CROPPED, output_format="jpeg", output_quality=80)
     assert found.fields == {"output_format": "png"}
     assert found.behavior is Behavior.EMULATED
-    assert found.finish == Finish(Format.JPEG, Size(10, 10), 16, quality=80, force=True)
+    assert found.finish == Finish(Format.JPEG, Size(10, 10), 16, quality=80, force=True, source=Format.PNG)
     assert (found.quality_behavior, found.quality_sent, found.quality_note) == (Behavior.EMULATED, None, None)
 
 
 def test_a_picture_that_comes_as_asked_is_not_touched() -> None:
     found = choice(RELAY, output_format="jpeg", output_quality=80)
     assert found.fields == {"output_format": "jpg", "output_quality": 80}
-    assert found.finish == Finish(Format.JPEG, Size(16, 16), 16, quality=80)
+    assert found.finish == Finish(Format.JPEG, Size(16, 16), 16, quality=80, source=Format.JPEG)
 
 
 @pytest.mark.parametrize(

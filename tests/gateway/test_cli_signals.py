@@ -1,0 +1,102 @@
+"""`imagegate serve` as a process of its own: what SIGHUP and SIGTERM do to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import httpx
+
+from tests.simulators import openai_simulator
+
+CONFIG = """
+server: {{data_dir: {data}}}
+auth: {{mode: none}}
+providers:
+  up: {{type: openai, base_url: "{url}", api_key: "${{UPSTREAM_KEY}}"}}
+  draw: {{type: sketch}}
+models:
+  m: {{routes: [{{provider: up, model: x}}]}}
+  {more}
+"""
+ANOTHER = "another: {routes: [{provider: draw, model: sketch}]}"
+
+
+class Process:
+    def __init__(self, process: subprocess.Popen[str], base_url: str, err: IO[str]) -> None:
+        self.process, self.base_url, self.err = process, base_url, err
+
+    def models(self) -> set[str]:
+        return {model["id"] for model in httpx.get(f"{self.base_url}/v1/models").json()["data"]}
+
+    def hang_up(self) -> str:
+        """What it says to SIGHUP."""
+        self.process.send_signal(signal.SIGHUP)
+        return self.err.readline()
+
+
+@contextmanager
+def serving(config: Path) -> Iterator[Process]:
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(config), "--port", "0"]
+    env = {**os.environ, "UPSTREAM_KEY": "k"}
+    process = subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        greeting = re.search(r"http://\S+", process.stdout.readline())
+        assert greeting is not None
+        yield Process(process, greeting[0], process.stderr)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        process.stderr.close()
+
+
+def test_hanging_up_reads_models_anew_and_a_bad_file_changes_nothing(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    given = {"data": tmp_path / "data", "url": "http://127.0.0.1:9/v1"}
+    config.write_text(CONFIG.format(**given, more=""))
+    with serving(config) as gateway:
+        assert gateway.models() == {"m"}
+        config.write_text(CONFIG.format(**given, more=ANOTHER))
+        assert "reloaded" in gateway.hang_up()
+        assert gateway.models() == {"m", "another"}
+        config.write_text(CONFIG.format(**given, more="another: {}"))
+        assert "not reloaded" in gateway.hang_up()
+        assert "models.another" in gateway.err.readline()
+        assert gateway.models() == {"m", "another"}
+
+
+def test_told_to_end_it_takes_nothing_new_finishes_what_it_has_and_exits_well(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    with openai_simulator() as upstream, ThreadPoolExecutor(1) as threads:
+        config.write_text(CONFIG.format(data=tmp_path / "data", url=upstream.base_url, more=""))
+        upstream.fail_next(delay=1.5)
+        with serving(config) as gateway, httpx.Client(base_url=gateway.base_url, timeout=30) as client:
+            body = {"prompt": "a fox", "model": "m", "size": "64x64"}
+            under_way = threads.submit(httpx.post, f"{gateway.base_url}/v1/images/generations", json=body, timeout=30)
+            while not upstream.submissions:
+                assert not under_way.done()
+            gateway.process.send_signal(signal.SIGTERM)
+            while client.get("/readyz").status_code == 200:
+                assert not under_way.done()
+            assert client.get("/healthz").status_code == 200
+            refused = client.post("/v1/images/generations", json=body)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (503, "draining")
+            assert refused.headers["x-should-retry"] == "true"
+            assert int(refused.headers["retry-after"]) >= 1
+            assert under_way.result().status_code == 200
+            client.close()
+            assert gateway.process.wait(20) == 0
+        assert len(upstream.submissions) == 1
