@@ -105,13 +105,15 @@ def read(
     said, superseded = read_sayings(body, image)
     told, lost = read_shape(said, operation)
     extra, repeated = _extra(body, image)
-    used = _with_defaults(said, _read_defaults(defaults or {}), operation)
-    shape, _ = read_shape(used, operation)
+    used, shape = said, told
+    if defaults:
+        used = _with_defaults(said, _read_defaults(defaults), operation)
+        shape = replace(read_shape(used, operation)[0], said=told.said)
     values: dict[str, Any] = {"model": default_model, "output_format": default_format.value}
     values |= {name: saying.value for name, saying in used.items()}
     request = ImageRequest(
         operation=operation,
-        shape=replace(shape, said=told.said),
+        shape=shape,
         output_format=FORMATS[values["output_format"]],
         encoder_quality=_encoder_quality(used)[0],
         seed=_seed(values.get("seed")),

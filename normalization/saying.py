@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,30 @@ class Saying:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a parameter can be said. Of two places of one parameter the lower `rank` wins."""
+
+    rank: int
+    label: str
+    parameter: Parameter
+
+
+_PLACES = tuple(
+    _Place(rank, label, parameter)
+    for rank, (label, parameter) in enumerate(
+        (label, parameter)
+        for parameter in PARAMETERS
+        for label in (*parameter.names, parameter.image_option and f"{IMAGE}.{parameter.image_option}")
+        if label is not None
+    )
+)
+_AT_TOP = {place.label: place for place in _PLACES if place.label in place.parameter.names}
+_IN_OPTIONS = {
+    place.label.removeprefix(f"{IMAGE}."): place for place in _PLACES if place.label not in place.parameter.names
+}
+
+
 def read_sayings(body: Mapping[str, Any], image: Mapping[str, Any]) -> tuple[dict[str, Saying], list[Superseded]]:
     """Every parameter that `body` or `provider_options.image` says, by canonical name, in the table's order.
 
@@ -30,21 +54,27 @@ def read_sayings(body: Mapping[str, Any], image: Mapping[str, Any]) -> tuple[dic
     """
     sayings: dict[str, Saying] = {}
     lost: list[Superseded] = []
-    for parameter in PARAMETERS:
-        for saying in _sayings(parameter, body, image):
-            ruling = sayings.setdefault(parameter.name, saying)
-            if saying.value != ruling.value:
-                lost.append(Superseded(saying.label, saying.raw, ruling.label))
+    for place, raw in _said(body, image):
+        parameter = place.parameter
+        value = read_value(parameter, raw, place.label)
+        if value is None and parameter.kind == "string":
+            continue
+        ruling = sayings.get(parameter.name)
+        if ruling is None:
+            sayings[parameter.name] = Saying(place.label, raw, value)
+        elif value != ruling.value:
+            lost.append(Superseded(place.label, raw, ruling.label))
     return sayings, lost
 
 
-def _sayings(parameter: Parameter, body: Mapping[str, Any], image: Mapping[str, Any]) -> Iterator[Saying]:
-    places = [(name, body.get(name)) for name in parameter.names]
-    if parameter.image_option is not None:
-        places.append((f"{IMAGE}.{parameter.image_option}", image.get(parameter.image_option)))
-    for label, raw in places:
-        if raw is None:
-            continue
-        value = read_value(parameter, raw, label)
-        if value is not None or parameter.kind != "string":
-            yield Saying(label, raw, value)
+def _said(body: Mapping[str, Any], image: Mapping[str, Any]) -> list[tuple[_Place, Any]]:
+    """What is said and where, by rank. A body holds few of the many names there are: the names are looked up in the
+    table, not the table in the body."""
+    said = [
+        (places[name], raw)
+        for places, told in ((_AT_TOP, body), (_IN_OPTIONS, image))
+        for name, raw in told.items()
+        if raw is not None and name in places
+    ]
+    said.sort(key=lambda each: each[0].rank)
+    return said
