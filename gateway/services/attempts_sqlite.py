@@ -27,10 +27,6 @@ T = TypeVar("T")
 FILE = "imagegate.sqlite3"
 LINGER_SECONDS = 0.1
 """How long a settlement may wait for company: nobody waits for it, and a commit has a price."""
-COMPANY_SECONDS = 0.004
-"""Least time from one commit to the next while attempts are under way in number: they come in company then, and half
-as many commits save a twelfth of all that a small request costs the processor. A lone attempt never waits."""
-COMPANY = 4
 RETRY_SECONDS = 1.0
 """After a failed write, before what must not be lost is tried again."""
 
@@ -51,8 +47,6 @@ class SqliteAttempts:
         self._flush_at: asyncio.Handle | None = None
         self._urgent = False
         self._closed = False
-        self._under_way = 0
-        self._last_commit = 0.0
 
     async def begin(self, attempt: NewAttempt) -> None:
         row = (
@@ -71,13 +65,9 @@ class SqliteAttempts:
         self._refuse_when_closed()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._next.begun.append((row, done))
-        self._under_way += 1
         self._flush_soon()
         try:
             await done
-        except OperatorError:
-            self._under_way -= 1
-            raise
         except asyncio.CancelledError:
             # The record may be made already, and its caller will not send: without this it would end as "maybe".
             await self.settle(attempt.id, Settlement("not_sent", "cancelled", "none", 0, 0, 0.0))
@@ -102,7 +92,6 @@ class SqliteAttempts:
             settlement.seconds,
         )
         self._next.settled.append((row, None))
-        self._under_way -= 1
         self._flush_later(self._linger_seconds)
 
     async def unsettled(self) -> list[Attempt]:
@@ -138,16 +127,13 @@ class SqliteAttempts:
             raise StateUnavailable("the gateway is shutting down; try again in a moment")
 
     def _flush_soon(self) -> None:
-        """Hand the batch over once the event loop has run what is ready now, which may have more to add; a little
-        later where company is to be expected."""
+        """Hand the batch over once the event loop has run what is ready now, which may have more to add."""
         if self._writing or self._urgent:
             return
         if self._flush_at is not None:
             self._flush_at.cancel()
         self._urgent = True
-        loop = asyncio.get_running_loop()
-        wait = self._last_commit + COMPANY_SECONDS - loop.time() if self._under_way >= COMPANY else 0.0
-        self._flush_at = loop.call_later(wait, self._flush) if wait > 0 else loop.call_soon(self._flush)
+        self._flush_at = asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush_later(self, seconds: float) -> None:
         if not self._writing and self._flush_at is None:
@@ -161,7 +147,6 @@ class SqliteAttempts:
     def _written(self, report: Report) -> None:
         """Back on the event loop: answer those who wait, and go on with what has gathered."""
         self._writing = False
-        self._last_commit = asyncio.get_running_loop().time()
         for future, result in report.told:
             if future.done():  # its waiter was cancelled
                 continue
