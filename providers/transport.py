@@ -22,7 +22,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Self, cast
 
@@ -164,6 +164,13 @@ class _Slices(httpx.AsyncByteStream):
             yield view  # type: ignore[misc]  # aiohttp writes any buffer, and a view is what keeps this from copying
 
 
+class _NoCookies(httpx.Cookies):
+    # A jar whose policy refuses all would still be shown each reply, at a tenth of what a small exchange costs; and
+    # what httpx.AsyncClient is given as `cookies` it copies into a jar of its own.
+    def extract_cookies(self, response: httpx.Response) -> None:
+        pass
+
+
 class Transport:
     """The one HTTP client of the process, for every provider. An async context manager, or call `aclose`.
 
@@ -178,8 +185,8 @@ class Transport:
         self._client = httpx.AsyncClient(
             transport=AiohttpTransport(client=self._session, verify=self._tls, trust_env=False),
             trust_env=False,
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         )
+        self._client._cookies = _NoCookies()
 
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
@@ -235,13 +242,14 @@ class Transport:
         response = await self._client.send(wire, stream=True)
         course.allow(math.inf)
         try:
-            encoding = response.headers.get("content-encoding", "identity").strip().lower()
+            headers = dict(response.headers.items())
+            encoding = headers.get("content-encoding", "identity").strip().lower()
             if encoding not in ("", "identity"):
                 return Broken(course.stage, "encoding", "a Content-Encoding although identity was asked for")
             with _Watch(course.response):
-                body = await _read(response, most)
+                body = await _read(response, headers.get("content-length"), most)
             course.finish()
-            return WireReply(response.status_code, body, dict(response.headers))
+            return WireReply(response.status_code, body, headers)
         finally:
             # A complete reply must not be lost to a connection that then fails to close in order.
             with contextlib.suppress(httpx.HTTPError, aiohttp.ClientError, OSError):
@@ -267,8 +275,7 @@ class Transport:
         return await retrying(self.exchange, request, target, deadline=deadline)
 
 
-async def _read(response: httpx.Response, most: int) -> bytes:
-    declared = response.headers.get("content-length")
+async def _read(response: httpx.Response, declared: str | None, most: int) -> bytes:
     gathering = Gathering(int(declared) if declared and declared.isdecimal() else None, most)
     async for chunk in cast("httpx.AsyncByteStream", response.stream):
         gathering.add(chunk)
@@ -301,14 +308,19 @@ class _Watch:
             content.set_exception(aiohttp.ClientPayloadError("the framing of the body is broken"))
 
 
+@lru_cache(maxsize=256)
+def _url(base_url: str, path: str) -> httpx.URL:
+    return httpx.URL(f"{base_url.rstrip('/')}/{path.lstrip('/')}")
+
+
 def _wire_request(request: WireRequest, body: Body, target: Target) -> httpx.Request:
-    headers = httpx.Headers({"accept": "*/*", "user-agent": USER_AGENT})
-    headers.update(target.headers)
-    headers.update(request.headers)
+    headers = {"accept": "*/*", "user-agent": USER_AGENT}
+    for own in (target.headers, request.headers):
+        headers |= {name.lower(): value for name, value in own.items()}
     headers["accept-encoding"] = "identity"
     if body.content_type is not None:
         headers["content-type"] = body.content_type
-    url = f"{target.base_url.rstrip('/')}/{request.path.lstrip('/')}"
+    url = _url(target.base_url, request.path)
     extensions = {
         "timeout": {"pool": target.connect_timeout, "connect": target.connect_timeout, "read": target.read_timeout}
     }

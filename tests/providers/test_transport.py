@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from http.cookiejar import CookieJar
 
 import pytest
 
@@ -55,6 +56,52 @@ async def test_request_on_the_wire_says_what_it_must_and_nothing_more(
         "content-type": "application/json",
         "content-length": "7",
     }
+
+
+@pytest.mark.anyio
+async def test_a_reply_is_not_searched_for_cookies(transport: Transport, monkeypatch: pytest.MonkeyPatch) -> None:
+    searched = []
+    monkeypatch.setattr(CookieJar, "extract_cookies", lambda *given: searched.append(given))
+
+    async def script(c: Connection) -> None:
+        await c.request()
+        await c.send(answer(b"{}", headers=("Set-Cookie: session=planted; Path=/",)))
+
+    async with serving(script) as server:
+        outcome = await transport.exchange(SUBMIT, target(server), deadline=soon())
+    assert isinstance(outcome, WireReply)
+    assert searched == []
+
+
+@pytest.mark.anyio
+async def test_the_requests_headers_win_over_the_targets_and_those_over_ours(transport: Transport) -> None:
+    async def script(c: Connection) -> None:
+        await c.request()
+        await c.send(answer(b"{}"))
+
+    async with serving(script) as server:
+        at = Target(server.url, {"USER-AGENT": "operator", "X-Job": "target", "Content-Type": "text/plain"})
+        request = WireRequest("POST", "/submit", json={}, headers={"x-job": "request", "Accept": "image/png"})
+        assert isinstance(await transport.exchange(request, at, deadline=soon()), WireReply)
+    lines = server.requests[0].partition(b"\r\n\r\n")[0].decode().lower().split("\r\n")[1:]
+    said = sorted(line for line in lines if line.startswith(("user-agent", "x-job", "accept:", "content-type")))
+    assert said == ["accept: image/png", "content-type: application/json", "user-agent: operator", "x-job: request"]
+
+
+@pytest.mark.anyio
+async def test_two_paths_of_one_provider_and_one_path_of_two_are_told_apart(transport: Transport) -> None:
+    async def script(c: Connection) -> None:
+        for _ in range(2):
+            await c.request()
+            await c.send(answer(b"{}"))
+
+    async with serving(script) as one, serving(script) as other:
+        for server in (one, other):
+            for path in ("/a", "b?c=d"):
+                await transport.exchange(WireRequest("GET", path), target(server), deadline=soon())
+    for server in (one, other):
+        lines = [each.partition(b"\r\n")[0] for each in server.requests]
+        assert lines == [b"GET /a HTTP/1.1", b"GET /b?c=d HTTP/1.1"]
 
 
 @pytest.mark.anyio
