@@ -27,16 +27,20 @@ from types import SimpleNamespace
 from typing import Self, cast
 
 import aiohttp
-import httpx
 import tenacity
 from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, TransferEncodingError
-from httpx_aiohttp import AiohttpTransport
 
 from providers.base import Broken, Fault, Stage, WireReply, WireRequest
 from providers.bodies import SLICE, Body, Gathering, TooLarge, encode
 from providers.course import Course
 from providers.repeats import last, pause, worth_repeating
 from providers.repeats import retry_after as retry_after
+from providers.slim import absent
+
+# httpx imports its own command line wherever click is installed, and with it pygments and rich: a tenth of our start.
+with absent("click"):
+    import httpx
+    from httpx_aiohttp import AiohttpTransport
 
 USER_AGENT = "imagegate"
 
