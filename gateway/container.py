@@ -127,7 +127,7 @@ class Services:
         while True:
             try:
                 await self.storage.sweep(time.time())
-            except OSError:
+            except (OSError, OperatorError):
                 log.exception("old pictures could not be swept")
             await asyncio.sleep(SWEEP_SECONDS)
 

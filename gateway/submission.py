@@ -7,6 +7,7 @@ for. The attempt is on record before its first byte is sent, a job's id before a
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from normalization.errors import (
     GenerationTimeout,
     ImagegateError,
     InternalError,
+    OperatorError,
     OutcomeUnknown,
     Overloaded,
     UpstreamAuth,
@@ -32,6 +34,8 @@ from normalization.errors import (
 from normalization.plan import Call
 from providers.base import Artifact, Broken, Done, Failed, Pending, Stage, WireReply, WireRequest, Work
 from providers.transport import Target, Transport
+
+log = logging.getLogger("imagegate.submission")
 
 LOST_AFTER_SECONDS = 30.0
 """A job that is unknown right after it was accepted may only be late in the provider's books; later it is lost."""
@@ -139,13 +143,20 @@ class _Submission:
                 return reply
             if reply.job is not None and self.job is None:
                 self.job, self.accepted_at = reply.job, time.monotonic()
-                await self.driver.attempts.accepted(self.attempt, reply.job)
+                await self._accepted(reply.job)
             if reply.next.purpose == "poll":
                 wait = reply.after if reply.after is not None else self.candidate.backend.polling.after(looks)
                 looks += 1
                 if not await self._sleep(wait):
                     return self._too_late()
             request = reply.next
+
+    async def _accepted(self, job: str) -> None:
+        """The job is paid for: a disk that fails now must not end it. The record is kept and written again later."""
+        try:
+            await self.driver.attempts.accepted(self.attempt, job)
+        except OperatorError as error:
+            log.error("the id of an accepted job is not on disk yet: %s", error.message)
 
     async def _read(self, request: WireRequest) -> Done | Failed | Pending:
         """One exchange, and what its answer means. Looks at a job never fail it: only the deadline does."""

@@ -98,6 +98,7 @@ class Books:
 
     written: list[tuple[str, Any]] = field(default_factory=list)
     failing: errors.ImagegateError | None = None
+    forgetful: bool = False
 
     async def begin(self, attempt: NewAttempt) -> None:
         if self.failing is not None:
@@ -106,6 +107,8 @@ class Books:
 
     async def accepted(self, attempt_id: str, job: str) -> None:
         self.written.append(("accepted", job))
+        if self.forgetful:
+            raise errors.StorageFull("no room left")
 
     async def settle(self, attempt_id: str, settlement: Settlement) -> None:
         self.written.append(("settle", settlement))
@@ -299,6 +302,15 @@ async def test_where_the_record_cannot_be_written_nothing_is_sent() -> None:
     assert isinstance(result.error, errors.StateUnavailable)
     assert here.transport.sent == []
     assert not result.refused
+
+
+@pytest.mark.anyio
+async def test_a_disk_that_fails_once_a_job_is_accepted_does_not_end_the_job() -> None:
+    here = scene(ACCEPTED, FOUND)
+    here.books.forgetful = True
+    result = await here.run()
+    assert result.record.outcome == "ok"
+    assert result.charge == "charged"
 
 
 @pytest.mark.anyio
