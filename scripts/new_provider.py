@@ -1,4 +1,7 @@
-"""`make provider name=acme`: a new adapter from the documented example, and its line in the registry."""
+"""`make provider name=acme`: a new adapter from the documented example, its line in the registry, the promise that it
+imports no other adapter, and recorded replies to begin with. `make golden` then writes its requests, and every test of
+the registry runs over it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from scripts.files import ROOT
 
 EXAMPLE = ROOT / "tests/providers/made_up.py"
-REGISTRY = ROOT / "providers/registry.py"
+REPLIES = ROOT / "tests/providers/made_up_replies.json"
 NAME = re.compile(r"[a-z][a-z0-9_]{1,30}")
 
 
@@ -35,6 +38,16 @@ def registered(registry: str, name: str) -> str:
     return f"{with_line[: first.start()]}{imported}{with_line[first.start() :]}"
 
 
+def kept_apart(project: str, name: str) -> str:
+    """pyproject.toml with the adapter among those that never import each other. Raises ValueError where the contract is
+    not found."""
+    contract = re.search(r'type = "independence"\nmodules = \[\n((?: {4}"[\w.]+",\n)+)\]', project)
+    if contract is None:
+        raise ValueError("pyproject.toml: the contract that adapters never import each other was not found")
+    lines = sorted([*contract[1].splitlines(), f'    "providers.{name}",'])
+    return project[: contract.start(1)] + "\n".join(lines) + "\n" + project[contract.end(1) :]
+
+
 def main(arguments: list[str], root: Path = ROOT) -> int:
     if len(arguments) != 1 or not NAME.fullmatch(arguments[0]):
         print("a provider's name is lower-case letters, digits and underscores, such as acme", file=sys.stderr)
@@ -44,11 +57,19 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     if path.exists():
         print(f"{path.relative_to(root)} is there already", file=sys.stderr)
         return 2
-    registry = root / "providers/registry.py"
-    changed = registered(registry.read_text(encoding="utf-8"), name)
-    path.write_text(adapter(name), encoding="utf-8")
-    registry.write_text(changed, encoding="utf-8")
-    print(f"wrote {path.relative_to(root)} and its registry line; now docs/adding-a-provider.md, then make fix check")
+    registry, project = root / "providers/registry.py", root / "pyproject.toml"
+    replies = root / "tests/wire" / name / "replies.json"
+    replies.parent.mkdir(parents=True, exist_ok=True)
+    written = {
+        registry: registered(registry.read_text(encoding="utf-8"), name),
+        project: kept_apart(project.read_text(encoding="utf-8"), name),
+        path: adapter(name),
+        replies: REPLIES.read_text(encoding="utf-8"),
+    }
+    for file, text in written.items():
+        file.write_text(text, encoding="utf-8")
+    print(f"wrote {', '.join(str(file.relative_to(root)) for file in written)}")
+    print("now docs/adding-a-provider.md, then: make fix golden check test")
     return 0
 
 
