@@ -155,11 +155,13 @@ def artifact(encoded: Any, url: Any = None, *, seed: Any = None, revised_prompt:
     if written is None and address is None:
         return None
     data = decode_base64(written) if isinstance(written, str) else written
+    prefixed = data is not None and isinstance(encoded, str) and encoded[:5].lower() == "data:"
     return Artifact(
         data=data or None,
         url=None if data else address,
         seed=whole(seed),
         revised_prompt=text(revised_prompt),
+        repair="base64: a data: prefix was taken off" if prefixed else None,
     )
 
 

@@ -151,11 +151,13 @@ def test_more_pictures_than_asked_for_are_left_out(journey: Journey) -> None:
     assert len(answer.data) == 1
 
 
-def test_a_data_uri_where_base64_was_due_is_read(journey: Journey) -> None:
+def test_a_data_uri_where_base64_was_due_is_read(journey: Journey, kind: str) -> None:
     journey.simulator.fail_next(data_uri=True)
     answer = journey.generate(size="256x256", response_format="b64_json")
     assert opened(delivered(journey, answer.data[0])).size == (256, 256)
     assert not answer.data[0].b64_json.startswith("data:")
+    if kind in ("openai", "modelverse"):
+        assert any("data: prefix" in repair for repair in answer.metadata["repairs"])
 
 
 def test_fewer_pictures_than_asked_for_are_topped_up(journey: Journey) -> None:
