@@ -99,5 +99,5 @@ lock: $(DEV) ## compile requirements/*.txt from pyproject.toml (ARGS=--upgrade: 
 
 .PHONY: clean
 clean: ## remove what can be made again, .venv included; pictures and state stay
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) .bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
