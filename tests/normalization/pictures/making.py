@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 import zlib
+from functools import cache
 from io import BytesIO
 from typing import Any
 
@@ -61,8 +62,9 @@ def exif(orientation: int | None = None, description: str | None = CANARY) -> Im
     return block
 
 
+@cache
 def profile(space: str = "sRGB") -> bytes:
-    """A colour profile, told from others by its description."""
+    """A colour profile, the same at each call: it holds the second in which it was made."""
     return bytes(ImageCms.ImageCmsProfile(ImageCms.createProfile(space)).tobytes())  # type: ignore[arg-type]
 
 
