@@ -3,13 +3,18 @@ delivered bytes opened and measured."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import pytest
 
-from tests.journeys import SECRET, SIMULATORS, Journey, delivered, journey_to
+from gateway.config import embedded
+from tests.journeys import SECRET, SIMULATORS, Journey, delivered, journey_to, opened
+from tests.served import served
 
 
 @pytest.fixture(scope="module", params=["sketch", *SIMULATORS])
@@ -146,3 +151,65 @@ def test_the_prompt_alone_sends_nothing_that_was_not_said(journey: Journey) -> N
 def test_a_base_url_with_a_trailing_slash_works(journey: Journey) -> None:
     client = openai.OpenAI(base_url=f"{journey.base_url}/", api_key="any", max_retries=0)
     assert client.models.retrieve("m").id == "m"
+
+
+ALONE: dict[str, Any] = {
+    "quality": "hd",
+    "style": "vivid",
+    "background": "transparent",
+    "moderation": "low",
+    "user": "somebody",
+    "safety_identifier": "somebody",
+    "input_fidelity": "high",
+    "aspect_ratio": "3:2",
+    "resolution": "2 MP",
+    "seed": "42",
+    "negative_prompt": "dogs",
+    "steps": 30,
+    "guidance_scale": 4.5,
+    "width": 400,
+    "output_quality": 70,
+    "output_compression": 55,
+    "safety_tolerance": "6",
+    "prompt_upsampling": True,
+    "strength": 0.5,
+    "enable_safety_checker": False,
+    "sync_mode": True,
+    "num_images": 2,
+    "partial_images": 0,
+    "stream": False,
+    "sparkle": {"of": "an extra"},
+}
+
+
+@pytest.mark.parametrize("name", list(ALONE))
+def test_every_parameter_is_accepted_and_what_became_of_it_is_told(journey: Journey, name: str) -> None:
+    given = {name: ALONE[name]} | ({"height": 300} if name == "width" else {})
+    body = {"prompt": "a fox", "model": "m", "size": None, "response_format": "b64_json", **given}
+    answer = httpx.post(f"{journey.base_url}/images/generations", json=body, timeout=60).raise_for_status().json()
+    (picture, *more) = [opened(base64.b64decode(item["b64_json"])) for item in answer["data"]]
+    assert len(more) == (1 if name == "num_images" else 0)
+    assert picture.format == "PNG"
+    if name == "width":
+        assert picture.size == (400, 300)
+    told = {entry["name"] for entry in answer["metadata"]["parameters"]}
+    canonical = {"guidance_scale": "guidance", "num_images": "n"}.get(name, name)
+    if canonical not in ("stream", "partial_images"):
+        assert canonical in told
+
+
+@pytest.mark.parametrize("model", ["flux.2-max", "black-forest-labs/flux-kontext-max/text-to-image"])
+def test_the_providers_own_snippets_for_openais_client_run_unchanged(model: str, tmp_path: Path) -> None:
+    settings = embedded({}, tmp_path)
+    with served(settings) as base_url:
+        client = openai.OpenAI(api_key="YOUR_API_KEY", base_url=base_url, max_retries=0)
+        if model == "flux.2-max":
+            response = client.images.generate(model=model, prompt="a fox", size="1024x1024")
+        else:
+            response = client.images.generate(
+                model=model, prompt="Convert to quick pencil sketch", extra_body={"aspect_ratio": "16:9"}
+            )
+        assert response.data is not None
+        assert response.data[0].url is not None
+        picture = opened(httpx.get(response.data[0].url).raise_for_status().content)
+        assert picture.size == ((1024, 1024) if model == "flux.2-max" else (1365, 768))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -77,7 +78,7 @@ def require(condition: bool, message: str, *, status: int = 400, code: str | Non
         raise Refused(status, message, code=code, param=param or None)
 
 
-class Simulator:
+class Simulator(ABC):
     """Base of all simulated providers. A subclass says what a request is for and answers it."""
 
     name: ClassVar[str] = "simulator"
@@ -115,16 +116,16 @@ class Simulator:
         self.leaked.clear()
         self.billed = 0
 
+    @abstractmethod
     def kind(self, received: Received) -> Kind | None:
         """What a request is for; None = anything else."""
-        raise NotImplementedError
 
-    def authorised(self, received: Received) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def authorised(self, received: Received) -> bool: ...
 
+    @abstractmethod
     def generate(self, received: Received, fault: Fault) -> Answer:
         """Answer a submission. Raises Refused."""
-        raise NotImplementedError
 
     def poll(self, received: Received, fault: Fault) -> Answer:
         raise Refused(404, "not found")
@@ -132,9 +133,9 @@ class Simulator:
     def other(self, received: Received) -> Answer:
         raise Refused(404, "not found")
 
+    @abstractmethod
     def refusal(self, refused: Refused) -> Any:
         """The provider's envelope of an error."""
-        raise NotImplementedError
 
     async def handle(self, received: Received) -> Answer:
         if received.path == "/__sim/stats":
