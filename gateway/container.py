@@ -15,6 +15,7 @@ from gateway.jobs import Job, Jobs
 from gateway.ordering import Ordering
 from gateway.outcome import Order, Outcome
 from gateway.routing import Catalogue
+from gateway.services import heap
 from gateway.services.attempts import Attempts
 from gateway.services.attempts_sqlite import SqliteAttempts
 from gateway.services.codecs import CodecPool, PoolSettings
@@ -78,6 +79,7 @@ class Services:
             await asyncio.shield(self._started)
 
     async def _start(self) -> None:
+        heap.keep()
         settings, limits = self.settings, self.settings.limits
         data_dir = settings.server.data_dir
         await asyncio.to_thread(data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
@@ -129,6 +131,8 @@ class Services:
                 await self.storage.sweep(time.time())
             except (OSError, OperatorError):
                 log.exception("old pictures could not be swept")
+            if not self.jobs:
+                heap.release()
             await asyncio.sleep(SWEEP_SECONDS)
 
     def start_job(self, order: Order) -> Job:

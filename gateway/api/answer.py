@@ -15,7 +15,7 @@ from gateway.outcome import Delivered, Order, Outcome, Timing
 from gateway.receipt import receipt
 from normalization.vocabulary import Applied, Behavior, ImageRequest
 
-SLICE = 3 * 65536
+SLICE = 3 * 32768
 """Bytes of a picture that are base64-encoded at a time; a multiple of 3, so that only the last slice is padded."""
 
 RESOLVED_QUALITY = {"standard": "medium", "hd": "high"}
