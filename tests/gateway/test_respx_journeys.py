@@ -108,3 +108,23 @@ async def test_a_connection_lost_after_the_request_is_never_taken_for_one_that_w
     assert response.status_code in (502, 504)
     assert response.headers["x-should-retry"] == "false"
     assert route.call_count == 1
+
+
+@pytest.mark.anyio
+async def test_what_is_transparent_is_laid_on_white_for_jpeg_and_the_caller_is_told(
+    client: httpx.AsyncClient, upstream: respx.MockRouter
+) -> None:
+    file = io.BytesIO()
+    Image.new("RGBA", (64, 64), (200, 30, 30, 0)).save(file, "PNG")
+    encoded = base64.b64encode(file.getvalue()).decode()
+    upstream.post(UPSTREAM).respond(json={"created": 1, "data": [{"b64_json": encoded}]})
+    body = {"prompt": "a fox", "model": "m", "size": "64x64", "background": "transparent", "output_format": "jpeg"}
+    response = await client.post("/images/generations", json={**body, "response_format": "b64_json"})
+    answer = response.raise_for_status().json()
+    with Image.open(io.BytesIO(base64.b64decode(answer["data"][0]["b64_json"]))) as picture:
+        assert picture.format == "JPEG"
+        assert picture.convert("RGB").getpixel((32, 32)) == (255, 255, 255)
+    notes = {entry["name"]: entry["note"] for entry in answer["metadata"]["parameters"] if "note" in entry}
+    assert notes
+    assert all("white" in note for note in notes.values())
+    assert set(response.headers["x-imagegate-degraded"].split(",")) == set(notes)
