@@ -150,10 +150,17 @@ class Services:
         return outcome
 
     async def keep(self, order: Order, outcome: Outcome) -> None:
-        """Pictures that nobody waits for any more are paid for all the same: they go where hosted pictures go."""
+        """Pictures that nobody is given are paid for all the same: they go where hosted pictures go.
+
+        Never raises: a disk that fails now must not become an answer that invites the client to pay again.
+        """
         for picture in outcome.pictures:
-            name = await self.storage.put(picture.data, picture.format)
-            log.warning("nobody waits for generation %s any more; its picture is kept as %s", order.generation_id, name)
+            try:
+                name = await self.storage.put(picture.data, picture.format)
+            except OperatorError as error:
+                log.error("a picture of generation %s is lost: %s", order.generation_id, error.message)
+            else:
+                log.warning("a picture of generation %s was given to nobody; kept as %s", order.generation_id, name)
 
     async def not_ready(self) -> list[str]:
         """Why the gateway should get no work now; empty = it may."""

@@ -171,9 +171,9 @@ class _Submission:
             return Pending(next=request, job=self.job)
         if request.purpose == "poll" and answer.status == 404 and not self._lost():
             return Pending(next=request, job=self.job)
-        return self._lost_or(request, answer)
+        return self._meaning(request, answer)
 
-    def _lost_or(self, request: WireRequest, answer: WireReply) -> Done | Failed | Pending:
+    def _meaning(self, request: WireRequest, answer: WireReply) -> Done | Failed | Pending:
         if request.purpose == "poll" and answer.status == 404:
             error = OutcomeUnknown("the provider no longer knows the job that it had accepted")
             return Failed(error, refused=False, outcome="job_lost")

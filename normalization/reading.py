@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from normalization.errors import InvalidValue, MissingParameter
 from normalization.parameters import BY_NAME, FAMILY_OPTIONS, IMAGE_OPTIONS, MATCH_INPUT, PARAMETERS
-from normalization.rules import MEANS_DEFAULT, RESERVED, bare
+from normalization.rules import MEANS_DEFAULT, RESERVED, ROWS, bare
 from normalization.saying import IMAGE, Saying, read_sayings
 from normalization.shaping import SHAPE, read_shape
 from normalization.values import check_plain, invalid_type, named, read_value
@@ -29,26 +29,7 @@ DELIVERY = ("response_format", "stream", "partial_images")
 NEVER_DEFAULTED = frozenset({"model", "prompt", *DELIVERY})
 """What a route cannot have a default for: it is decided before a route is chosen."""
 
-PLAIN = (
-    "prompt",
-    "model",
-    "n",
-    "negative_prompt",
-    "steps",
-    "guidance",
-    "strength",
-    "quality",
-    "style",
-    "background",
-    "moderation",
-    "input_fidelity",
-    "safety_tolerance",
-    "prompt_upsampling",
-    "enable_safety_checker",
-    "sync_mode",
-    "user",
-    "safety_identifier",
-)
+PLAIN = ("model", "n", *(name for name in ROWS if name != "seed"))
 """Attributes of the request that are a parameter's value as read."""
 
 SILENCED_BY: Mapping[str, tuple[str, ...]] = {
