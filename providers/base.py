@@ -54,7 +54,7 @@ class Work:
 
 
 class Stage(enum.IntEnum):
-    """How far an exchange got; what can have been bought follows from it (docs/decisions/0005-httpx-on-aiohttp-in-two-files.md)."""
+    """How far an exchange got; what can have been bought follows from it (docs/decisions/0005)."""
 
     CONNECTING = 0
     """No byte of the request was written."""
