@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from math import gcd
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 MEGAPIXEL = 1024 * 1024
 """Pixels of a megapixel as the field counts it: 1 MP is the area of 1024 x 1024."""
@@ -128,14 +128,55 @@ class Shape:
     said: tuple[tuple[str, Any], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """An input picture or mask, oriented upright and stripped of metadata."""
+class Content(Protocol):
+    """The bytes of a picture, in memory or in a file: read in slices where that will do, so that a picture of many
+    megabytes need not be held."""
+
+    @property
+    def length(self) -> int:
+        """Bytes."""
+        ...
+
+    def slices(self, most: int) -> Iterator[bytes]:
+        """All bytes in order, at most `most` at a time."""
+        ...
+
+    def read(self) -> bytes:
+        """All bytes at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Held:
+    """Content in memory."""
 
     data: bytes
+
+    @property
+    def length(self) -> int:
+        return len(self.data)
+
+    def slices(self, most: int) -> Iterator[bytes]:
+        for start in range(0, len(self.data), most):
+            yield self.data[start : start + most]
+
+    def read(self) -> bytes:
+        return self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An input picture or mask, oriented upright and stripped of metadata. Two are equal when their bytes are."""
+
+    content: Content = field(repr=False, compare=False)
     format: Format
     size: Size
     sha256: str
+    """Of the content, in lower-case hexadecimal."""
+
+    def entry(self) -> dict[str, Any]:
+        """How a picture is shown: by its fingerprint, never by its bytes."""
+        return {"sha256": self.sha256, "bytes": self.content.length}
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ class Apiframe:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def profile(self, model: str) -> Profile:
+    def profile(self, model: str, pictures: int = 0) -> Profile:
         """Models other than Flux have objects of parameters of their own, which extras and provider_options reach."""
         flux = MODELS.get(model) or (ANY_FLUX if model.startswith("flux") else None)
         return Profile(

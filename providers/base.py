@@ -14,26 +14,51 @@ from typing import Any, ClassVar, Literal, Protocol
 from normalization.errors import ImagegateError
 from normalization.plan import Call
 from normalization.rules import Profile
+from normalization.vocabulary import Picture
 
 Purpose = Literal["submit", "upload", "poll"]
 """What an exchange is for. Only `submit` can buy a picture; the others are safe to repeat."""
 
 
 @dataclass(frozen=True, slots=True)
+class Inline:
+    """Stands in a JSON body where a picture goes as text: base64, as a data: URI or `bare`."""
+
+    picture: Picture
+    bare: bool = False
+
+    @property
+    def prefix(self) -> str:
+        return "" if self.bare else f"data:{self.picture.format.media_type};base64,"
+
+
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """Stands in a JSON body where a picture goes as a URL that the provider fetches: the gateway hosts it, signed and
+    for long enough to wait in a queue, and puts the URL in its place just before the request is sent."""
+
+    picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
 class FilePart:
-    """One file of a multipart body."""
+    """One picture as a file of a multipart body."""
 
     name: str
     filename: str
-    content_type: str
-    data: bytes
+    picture: Picture
+
+    @property
+    def content_type(self) -> str:
+        return self.picture.format.media_type
 
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
     """One HTTP request. `path` is relative to the provider's base URL; `headers` come on top of the adapter's own.
 
-    Exactly one of `json`, `form` (fields and files, sent as multipart) or neither.
+    At most one of `json` (in which `Inline` and `Hosted` may stand for pictures) and `form` (fields and files, sent as
+    multipart).
     """
 
     method: Literal["GET", "POST"]
@@ -42,6 +67,8 @@ class WireRequest:
     form: tuple[tuple[str, str] | FilePart, ...] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     purpose: Purpose = "submit"
+    carry: tuple[str, ...] = ()
+    """What the adapter must still know when it reads the answer, such as the keys of earlier uploads; never sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +210,9 @@ class Provider(Protocol):
 
     def __init__(self, options: Options) -> None: ...
 
-    def profile(self, model: str) -> Profile:
-        """The profile of one model id of the provider's."""
+    def profile(self, model: str, pictures: int = 0) -> Profile:
+        """The profile of one model id of the provider's for a request with so many input pictures: 0 makes pictures
+        from a prompt, 1 and more edit. Where the model cannot edit, a profile whose `operations` lack it."""
         ...
 
     def headers(self, secret: str | None) -> Mapping[str, str]:

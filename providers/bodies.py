@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import pybase64
 
-from providers.base import FilePart, WireRequest
+from normalization.vocabulary import Content
+from providers.base import FilePart, Hosted, Inline, WireRequest
 
 SLICE = 64 * 1024
 """Bytes handed to the connection at a time. What was not handed over was certainly not sent, so a smaller slice tells
@@ -23,23 +25,44 @@ _PREALLOCATED_MOST = 4 * 1024 * 1024
 """A peer's word about its length reserves no more than this; a longer body grows as it comes."""
 
 
+@dataclass(frozen=True, slots=True)
+class Base64:
+    """Content that goes out as base64, encoded slice by slice as it is sent."""
+
+    content: Content
+
+    @property
+    def length(self) -> int:
+        return 4 * -(-self.content.length // 3)
+
+    def slices(self, most: int) -> Iterator[bytes]:
+        for part in self.content.slices(most // 4 * 3):
+            yield pybase64.b64encode(part)
+
+
+Piece = bytes | Content | Base64
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Body:
     """A request's body: `pieces` in order, `length` bytes in all. Its repr shows no content."""
 
-    pieces: tuple[bytes, ...] = ()
+    pieces: tuple[Piece, ...] = ()
     content_type: str | None = None
 
     @property
     def length(self) -> int:
-        return sum(map(len, self.pieces))
+        return sum(len(piece) if isinstance(piece, bytes) else piece.length for piece in self.pieces)
 
     def __repr__(self) -> str:
         return f"Body({self.content_type!r}, {self.length} bytes)"
 
-    def slices(self) -> Iterator[memoryview]:
-        """The body in views of at most SLICE bytes, which copy nothing."""
+    def slices(self) -> Iterator[bytes | memoryview]:
+        """The body in slices of at most SLICE bytes: views of what is in memory, and files as they are read."""
         for piece in self.pieces:
+            if not isinstance(piece, bytes):
+                yield from piece.slices(SLICE)
+                continue
             view = memoryview(piece)
             for start in range(0, len(view), SLICE):
                 yield view[start : start + SLICE]
@@ -51,22 +74,41 @@ def encode(request: WireRequest) -> Body:
     if request.json is not None and request.form is not None:
         raise ValueError(f"a request to {request.path!r} has both json and form; exactly one makes a body")
     if request.json is not None:
-        return Body((orjson.dumps(request.json, default=_plain),), "application/json")
+        return Body(_json(request.json), "application/json")
     if request.form is not None:
         return _multipart(request.form)
     return Body()
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return dict(value)
-    raise TypeError(f"JSON has no {type(value).__name__}")
+def _json(value: Mapping[str, Any]) -> tuple[Piece, ...]:
+    """The body with its pictures as pieces of their own, so that none is ever held as text."""
+    pictures: list[Inline] = []
+    nonce = secrets.token_hex(16)
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return dict(value)
+        if isinstance(value, Inline):
+            pictures.append(value)
+            return nonce
+        if isinstance(value, Hosted):
+            raise TypeError("a hosted picture has no URL yet")
+        raise TypeError(f"JSON has no {type(value).__name__}")
+
+    written = orjson.dumps(value, default=plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+    if not pictures:
+        return (written,)
+    first, *rest = written.split(nonce.encode())
+    pieces: list[Piece] = [first]
+    for inline, after in zip(pictures, rest, strict=True):
+        pieces += [inline.prefix.encode(), Base64(inline.picture.content), after]
+    return tuple(pieces)
 
 
 def _multipart(form: tuple[tuple[str, str] | FilePart, ...]) -> Body:
     """RFC 7578, names escaped as in HTML's "multipart/form-data encoding algorithm"."""
     boundary = secrets.token_hex(16)
-    pieces: list[bytes] = []
+    pieces: list[Piece] = []
     text = bytearray()
     for part in form:
         text += f"--{boundary}\r\n".encode()
@@ -75,7 +117,7 @@ def _multipart(form: tuple[tuple[str, str] | FilePart, ...]) -> Body:
                 f'Content-Disposition: form-data; name="{_escape(part.name)}"; filename="{_escape(part.filename)}"\r\n'
                 f"Content-Type: {_escape(part.content_type)}\r\n\r\n"
             ).encode()
-            pieces += [bytes(text), part.data]
+            pieces += [bytes(text), part.picture.content]
             text = bytearray(b"\r\n")
         else:
             name, value = part

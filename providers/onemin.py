@@ -181,7 +181,7 @@ class OneMin:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def profile(self, model: str) -> Profile:
+    def profile(self, model: str, pictures: int = 0) -> Profile:
         known = MODELS.get(model, UNKNOWN)
         return Profile(
             provider=self.type,

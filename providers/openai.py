@@ -70,7 +70,7 @@ class OpenAI:
                     )
         self.options = options
 
-    def profile(self, model: str) -> Profile:
+    def profile(self, model: str, pictures: int = 0) -> Profile:
         family = _GPT_IMAGE.match(model.lower().rpartition("/")[2])
         kind = self.options.profile or ("gpt-image" if family else "generic")
         profile = _gpt_image(model, family) if kind == "gpt-image" else _generic(model)

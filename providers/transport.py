@@ -329,7 +329,9 @@ def _wire_request(request: WireRequest, body: Body, target: Target) -> httpx.Req
         "timeout": {"pool": target.connect_timeout, "connect": target.connect_timeout, "read": target.read_timeout}
     }
     if body.length <= SLICE:
-        return httpx.Request(request.method, url, headers=headers, content=b"".join(body.pieces), extensions=extensions)
+        return httpx.Request(
+            request.method, url, headers=headers, content=b"".join(body.slices()), extensions=extensions
+        )
     headers["content-length"] = str(body.length)
     return httpx.Request(request.method, url, headers=headers, stream=_Slices(body), extensions=extensions)
 

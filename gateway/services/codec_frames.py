@@ -16,13 +16,13 @@ from typing import Any
 
 from normalization.pictures.finish import Finished
 from normalization.pictures.header import Header
-from normalization.vocabulary import Format, Picture, Size
+from normalization.vocabulary import Format, Size
 
 MESSAGE_BYTES_MOST = 1 << 30
 _LENGTH = struct.Struct("<Q")
 _HEAD = struct.Struct("<I")
 
-_CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in (Finished, Header, Picture, Size)}
+_CLASSES: dict[str, type[Any]] = {kind.__name__: kind for kind in (Finished, Header, Size)}
 _CLASS, _BYTES, _FORMAT = "class", "bytes", "format"
 
 

@@ -74,7 +74,7 @@ class FluxWorker:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def profile(self, model: str) -> Profile:
+    def profile(self, model: str, pictures: int = 0) -> Profile:
         family = FAMILIES.get(model, FULL)
         return Profile(
             provider=self.type,

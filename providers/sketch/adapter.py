@@ -57,7 +57,7 @@ class Sketch:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def profile(self, model: str) -> Profile:
+    def profile(self, model: str, pictures: int = 0) -> Profile:
         """The one profile there is, whatever the model is called."""
         return Profile(
             provider=self.type,

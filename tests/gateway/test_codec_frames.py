@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gateway.services import codec_sandbox
 from gateway.services.codec_frames import Answer, Job, read_answer, read_job, receive, send, write_answer, write_job
 from normalization.pictures import Finished, Header
-from normalization.vocabulary import Format, Picture, Size
+from normalization.vocabulary import Format, Size
 
 FINISHED = Finished(b"data", Format.AVIF, Size(3, 2), Format.PNG, Size(6, 4), decoded=True, thumbnail=b"small")
 
@@ -32,7 +32,6 @@ FINISHED = Finished(b"data", Format.AVIF, Size(3, 2), Format.PNG, Size(6, 4), de
         FINISHED,
         Header(Format.GIF, Size(1, 2), frames=3),
         [b"one", [b"two", Size(1, 1)], b"three"],
-        Picture(b"data", Format.PNG, Size(1, 1), "0" * 64),
         Format.JPEG,
     ],
 )

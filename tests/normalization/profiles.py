@@ -21,7 +21,7 @@ from normalization.rules import (
     unsupported,
     within,
 )
-from normalization.vocabulary import Behavior, Format, Picture, Size
+from normalization.vocabulary import Behavior, Format, Held, Picture, Size
 from tests.normalization.asking import request
 from tests.normalization.offers import BY_16, SEVEN
 
@@ -125,7 +125,7 @@ PROFILES: dict[str, Profile] = {
 }
 
 
-PHOTO = Picture(b"", Format.PNG, Size(3000, 2000), "0")
+PHOTO = Picture(Held(b""), Format.PNG, Size(3000, 2000), "0")
 """An input picture as far as a plan looks at it."""
 
 

@@ -12,13 +12,14 @@ import pytest
 
 from providers.base import FilePart, WireRequest
 from providers.transport import Target, Transport
+from tests.given import picture_of
 from tests.providers.sockets import Connection, Script, Server, answer
 
 SECRET = "sk-planted-secret"
 SUBMIT = WireRequest("POST", "/submit", json={"prompt": "a red fox"})
 # Larger than what the kernel takes over while the peer does not read.
 LARGE = WireRequest(
-    "POST", "/submit", form=(("prompt", "a red fox"), FilePart("image", "a.png", "image/png", b"\x89PNG" * (4 << 20)))
+    "POST", "/submit", form=(("prompt", "a red fox"), FilePart("image", "a.png", picture_of(b"\x89PNG" * (4 << 20))))
 )
 POLL = WireRequest("GET", "/jobs/7", purpose="poll")
 

@@ -38,7 +38,7 @@ class Acme:
     def __init__(self, options: Options) -> None:
         self.options = options
 
-    def profile(self, model: str) -> Profile:
+    def profile(self, model: str, pictures: int = 0) -> Profile:
         """Every model of Acme's takes the same."""
         return Profile(
             provider=self.type,

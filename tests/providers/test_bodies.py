@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import email.parser
 import email.policy
 import tracemalloc
@@ -10,8 +11,10 @@ from types import MappingProxyType
 import orjson
 import pytest
 
-from providers.base import FilePart, WireRequest
+from normalization.vocabulary import Format
+from providers.base import FilePart, Hosted, Inline, WireRequest
 from providers.bodies import SLICE, Body, Gathering, TooLarge, encode
+from tests.given import picture_of
 
 
 def joined(body: Body) -> bytes:
@@ -43,8 +46,8 @@ def test_form_is_read_back_as_it_was_meant() -> None:
     picture = bytes(range(256)) * 1000
     form = (
         ("prompt", "a red fox\r\n--boundary"),
-        FilePart("image[]", "fox.png", "image/png", picture),
-        FilePart("image[]", "", "image/webp", b""),
+        FilePart("image[]", "fox.png", picture_of(picture)),
+        FilePart("image[]", "", picture_of(b"", Format.WEBP)),
         ("n", "2"),
     )
     body = encode(WireRequest("POST", "/", form=form))
@@ -69,9 +72,31 @@ def test_form_is_read_back_as_it_was_meant() -> None:
     ]
 
 
+def test_pictures_in_json_go_out_as_base64_slice_by_slice() -> None:
+    first, second = picture_of(bytes(range(256)) * 999), picture_of(b"RIFF", Format.WEBP)
+    images = [Inline(first), {"deep": Inline(second, bare=True)}, Inline(picture_of(b""))]
+    body = encode(WireRequest("POST", "/", json={"prompt": "a fox", "images": images}))
+    assert max(len(part) for part in body.slices()) <= SLICE
+    assert body.length == len(joined(body))
+    prefix = "data:image/png;base64,"
+    assert orjson.loads(joined(body)) == {
+        "prompt": "a fox",
+        "images": [
+            prefix + base64.b64encode(first.content.read()).decode(),
+            {"deep": base64.b64encode(b"RIFF").decode()},
+            prefix,
+        ],
+    }
+
+
+def test_a_picture_that_has_no_url_yet_cannot_be_sent() -> None:
+    with pytest.raises(TypeError):
+        encode(WireRequest("POST", "/", json={"image": Hosted(picture_of(b"x"))}))
+
+
 def test_name_cannot_add_a_header_to_its_part() -> None:
     evil = 'a"\r\nX-Evil: 1'
-    body = encode(WireRequest("POST", "/", form=((evil, "v"), FilePart(evil, evil, "image/png\r\nX-Evil: 2", b""))))
+    body = encode(WireRequest("POST", "/", form=((evil, "v"), FilePart(evil, evil, picture_of(b"")))))
     assert b"\r\nX-Evil" not in joined(body)
 
 
@@ -84,7 +109,7 @@ def test_slices_are_views_of_bounded_size() -> None:
     piece = b"x" * (2 * SLICE + 1)
     views = list(Body((piece, b"tail")).slices())
     assert [len(view) for view in views] == [SLICE, SLICE, 1, 4]
-    assert all(view.obj is piece for view in views[:3])
+    assert all(isinstance(view, memoryview) and view.obj is piece for view in views[:3])
 
 
 def test_body_does_not_show_its_content() -> None:

@@ -119,7 +119,7 @@ async def test_large_form_goes_out_whole_with_its_length(transport: Transport) -
     assert LARGE.form is not None
     part = LARGE.form[1]
     assert isinstance(part, FilePart)
-    assert part.data in body
+    assert part.picture.content.read() in body
 
 
 @pytest.mark.anyio
