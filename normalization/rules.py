@@ -60,7 +60,8 @@ class Way:
     """One way to treat a value. `takes` None accepts every value; `using` turns the value into the wire's.
 
     `also` are constant fields without which the provider would ignore this one. `why` is the note for the caller,
-    either a text or a function of the value; a way without `why` gives precisely what was asked.
+    either a text or a function of the value; a way without `why` gives precisely what was asked. `domain` says for the
+    documentation which values it takes, such as "15 to 50".
     """
 
     kind: Behavior
@@ -69,6 +70,7 @@ class Way:
     using: Callable[[Any], Any] | None = None
     also: tuple[tuple[str, Any], ...] = ()
     why: str | Callable[[Any], str] | None = None
+    domain: str | None = None
 
     def accepts(self, value: Any) -> bool:
         return self.takes is None or self.takes(value)
@@ -108,15 +110,14 @@ def within(to: str, least: float, most: float) -> Row:
     def clamp(value: float) -> float:
         return min(max(value, least), most)
 
+    domain = f"{_spelled(least)} to {_spelled(most)}"
     return (
-        Way(Behavior.RENAMED, to, takes=lambda value: least <= value <= most),
+        Way(Behavior.RENAMED, to, takes=lambda value: least <= value <= most, domain=domain),
         Way(
             Behavior.CONVERTED,
             to,
             using=clamp,
-            why=lambda value: (
-                f"the provider takes {_spelled(least)} to {_spelled(most)}: {_spelled(clamp(value))} is sent"
-            ),
+            why=lambda value: f"the provider takes {domain}: {_spelled(clamp(value))} is sent",
         ),
     )
 

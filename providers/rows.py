@@ -99,7 +99,7 @@ def safety_from(to: str, least: int, most: int) -> Row:
     """`safety_tolerance` on the provider's own scale, 0 or 1 = strictest: clamped, but never to the looser side
     without saying so."""
     return (
-        Way(Behavior.RENAMED, to, takes=lambda value: least <= value <= most),
+        Way(Behavior.RENAMED, to, takes=lambda value: least <= value <= most, domain=f"{least} to {most}"),
         Way(
             Behavior.CONVERTED,
             to,
