@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,9 @@ from providers.base import FilePart, Hosted, Inline, WireRequest
 SLICE = 64 * 1024
 """Bytes handed to the connection at a time. What was not handed over was certainly not sent, so a smaller slice tells
 more exactly how far a broken exchange got."""
+
+Sink = Callable[[bytes], object]
+"""Takes a body piece by piece, such as a file's `write`."""
 
 _PREALLOCATED_MOST = 4 * 1024 * 1024
 """A peer's word about its length reserves no more than this; a longer body grows as it comes."""
@@ -135,30 +138,43 @@ class TooLarge(Exception):
     """A reply's body is longer than the limit that was set for it."""
 
 
-class Gathering:
-    """A reply's body as it arrives. `declared` is its Content-Length, where there is one; `most` the limit in bytes.
+class Passing:
+    """A reply's body as it arrives, handed on to `sink` and not kept. `declared` is its Content-Length, where there is
+    one; `most` the limit in bytes.
 
-    Raises TooLarge as soon as the declared length or the bytes received exceed the limit.
+    Raises TooLarge as soon as the declared length or the bytes received exceed the limit, before they are handed on.
     """
 
-    # BytesIO hands its buffer out as `bytes` without a copy, which a bytearray cannot, and a list of chunks would be
-    # held a second time while it is joined.
-    def __init__(self, declared: int | None, most: int) -> None:
+    def __init__(self, declared: int | None, most: int, sink: Sink) -> None:
         if declared is not None and declared > most:
             raise TooLarge
         self.received = 0
         self._most = most
-        self._buffer = io.BytesIO()
-        if declared is not None and 0 < declared <= _PREALLOCATED_MOST:
-            self._buffer.seek(declared - 1)
-            self._buffer.write(b"\0")
-            self._buffer.seek(0)
+        self._sink = sink
 
     def add(self, chunk: bytes) -> None:
         if self.received + len(chunk) > self._most:
             raise TooLarge
         self.received += len(chunk)
-        self._buffer.write(chunk)
+        self._sink(chunk)
+
+    def body(self) -> bytes:
+        """What is kept here: nothing."""
+        return b""
+
+
+class Gathering(Passing):
+    """A reply's body as it arrives, kept until `body` gives it out."""
+
+    # BytesIO hands its buffer out as `bytes` without a copy, which a bytearray cannot, and a list of chunks would be
+    # held a second time while it is joined.
+    def __init__(self, declared: int | None, most: int) -> None:
+        self._buffer = io.BytesIO()
+        super().__init__(declared, most, self._buffer.write)
+        if declared is not None and 0 < declared <= _PREALLOCATED_MOST:
+            self._buffer.seek(declared - 1)
+            self._buffer.write(b"\0")
+            self._buffer.seek(0)
 
     def body(self) -> bytes:
         self._buffer.truncate(self.received)

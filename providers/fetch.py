@@ -4,7 +4,7 @@ Such a URL may try to reach what only this machine can (the loopback address, th
 service), to learn from errors and delays what is there, or to keep the gateway busy. So: the host is resolved once, all
 its addresses must pass `addresses.standing`, the connection goes to one of exactly those and nowhere else, every
 redirect starts over, nothing that authenticates is sent, and size, time and pace are bounded. The URL is parsed once,
-and the parsed value is both what is checked and what is connected to.
+and the parsed value is both what is checked and what is connected to. Whatever fails takes as long as whatever else.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
@@ -27,7 +27,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
 from providers.addresses import METADATA_NAMES, Address, Network, host_of, standing
-from providers.bodies import Gathering, TooLarge
+from providers.bodies import Gathering, Passing, Sink, TooLarge
+from providers.fetch_policy import FetchPolicy as FetchPolicy
 from providers.resolver import Resolve, SystemResolver, addresses_of
 from providers.transport import HEADER_BYTES_MOST, USER_AGENT, causes_of, never_twice, trust
 from providers.urls import Code, origin, parse
@@ -49,24 +50,8 @@ _ANYWHERE: tuple[Network, ...] = (ipaddress.IPv4Network("0.0.0.0/0"), ipaddress.
 
 
 @dataclass(frozen=True, slots=True)
-class FetchPolicy:
-    """What a fetch may do. `allow_private`: networks that a URL may lead to although they are not public, on any port
-    (public addresses: 80 and 443 only). `trusted_origin`: scheme, host and port of a provider's base URL, as written by
-    the operator; a URL may name it wherever it resolves. `min_rate`: bytes a second, above 0, after 5 seconds."""
-
-    bytes_most: int = 50 * 1024 * 1024
-    seconds_most: float = 120.0
-    redirects_most: int = 3
-    allow_private: tuple[Network, ...] = ()
-    trusted_origin: str | None = None
-    allow_http: bool = True
-    min_rate: float = 10 * 1024
-    resolve_seconds_most: float = 3.0
-
-
-@dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a URL gave: its bytes, how many, and the host that served them in the end."""
+    """What a URL gave: its bytes (none where a sink took them), how many, and the host that served them in the end."""
 
     data: bytes
     length: int
@@ -74,14 +59,15 @@ class Fetched:
 
 
 def least_seconds() -> float:
-    """How long a failure takes at least: what is refused at once and what is tried and fails should not differ."""
+    """What a failure takes at least, and beyond its policy's own least: what is refused at once and what is tried and
+    fails should not differ, and what timers and closing cost should not show."""
     return 0.05 + secrets.randbelow(50_000) / 1_000_000
 
 
 class Fetcher:
     """Fetches foreign URLs, each over a connection of its own that nothing else uses. An async context manager, or call
     `aclose`. `resolve` and `tls` replace the system's resolver and the trusted certificates; `floor` tells the least
-    seconds that a failure takes."""
+    seconds that a failure takes beyond its policy's, and `sleep` passes them."""
 
     def __init__(
         self,
@@ -89,11 +75,15 @@ class Fetcher:
         resolve: Resolve | None = None,
         tls: ssl.SSLContext | None = None,
         floor: Callable[[], float] = least_seconds,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._system = SystemResolver()
         self._resolve: Resolve = resolve or self._system
         self._tls = tls or trust()
         self._floor = floor
+        self._clock = clock
+        self._sleep = sleep
 
     async def __aenter__(self) -> Self:
         return self
@@ -104,43 +94,66 @@ class Fetcher:
     async def aclose(self) -> None:
         self._system.close()
 
-    async def fetch(self, url: str, *, policy: FetchPolicy, deadline: float) -> Fetched:
-        """The bytes behind `url`, until `deadline` (time.monotonic) at the latest. Raises Unfetchable."""
-        began = time.monotonic()
+    async def fetch(self, url: str, *, policy: FetchPolicy, deadline: float, sink: Sink | None = None) -> Fetched:
+        """The bytes behind `url`, until `deadline` (on `clock`, time.monotonic) at the latest. Raises Unfetchable.
+
+        A `sink` gets them as they come, in the event loop, and they are kept nowhere else; it may have had some when
+        the fetch fails. What the sink raises is raised as it is, at once.
+        """
         try:
-            return await self._follow(url, policy, min(deadline, began + policy.seconds_most))
+            return await self._follow(url, policy, min(deadline, self._clock() + policy.seconds_most), sink)
+        except _Spilt as spilt:
+            raise spilt.error from spilt.error.__cause__
+
+    async def _follow(self, place: str, policy: FetchPolicy, deadline: float, sink: Sink | None) -> Fetched:
+        here: URL | None = None
+        trusted = True
+        for left in range(policy.redirects_most, -1, -1):
+            async with self._levelled(policy, deadline):
+                here = _next(place, here)
+                # What a stranger redirects to is the stranger's word, even if it is the trusted origin.
+                trusted = (
+                    trusted and policy.trusted_origin is not None and origin(here) == origin(policy.trusted_origin)
+                )
+                found = await self._visit(here, policy, trusted, deadline, sink)
+                if isinstance(found, Fetched):
+                    return found
+                if not left:
+                    raise _unfetchable("redirects", here, f"more than {policy.redirects_most}")
+                place = found
+        raise AssertionError("unreachable: the last visit returns or raises")
+
+    @asynccontextmanager
+    async def _levelled(self, policy: FetchPolicy, deadline: float) -> AsyncIterator[None]:
+        """Let no failure out before the time by which everything within has failed. Counted from each place on the
+        way, for a redirect could otherwise wait until the time was up before it led to the one in question."""
+        began = self._clock()
+        try:
+            yield
         except Unfetchable:
-            await asyncio.sleep(max(0.0, began + self._floor() - time.monotonic()))
+            until = min(began + policy.failure_seconds_least, max(began, deadline)) + self._floor()
+            await self._sleep(max(0.0, until - self._clock()))
             raise
 
-    async def _follow(self, url: str, policy: FetchPolicy, deadline: float) -> Fetched:
-        here = parse(url)
-        trusted = True
-        for _ in range(policy.redirects_most + 1):
-            # What a stranger redirects to is the stranger's word, even if it is the trusted origin.
-            trusted = trusted and policy.trusted_origin is not None and origin(here) == origin(policy.trusted_origin)
-            found = await self._visit(here, policy, trusted, deadline)
-            if isinstance(found, Fetched):
-                return found
-            there = parse(found, here)
-            if here.scheme == "https" and there.scheme == "http":
-                raise _unfetchable("scheme", there, "redirected from https to http")
-            here = there
-        raise _unfetchable("redirects", here, f"more than {policy.redirects_most}")
-
-    async def _visit(self, url: URL, policy: FetchPolicy, trusted: bool, deadline: float) -> Fetched | str:
+    async def _visit(
+        self, url: URL, policy: FetchPolicy, trusted: bool, deadline: float, sink: Sink | None
+    ) -> Fetched | str:
         """What `url` holds, or where it redirects to."""
         if url.scheme == "http" and not (policy.allow_http or trusted):
             raise _unfetchable("scheme", url, "only https is allowed")
+        began = self._clock()
         with _told(url):
-            async with asyncio.timeout(max(0.0, deadline - time.monotonic())):
+            async with asyncio.timeout(max(0.0, deadline - began)):
                 addresses = await self._admit(url, policy, trusted)
-                async with self._session(addresses) as session, session.get(url, allow_redirects=False) as response:
+                left = began + policy.reach_seconds_most - self._clock()
+                async with (
+                    self._session(addresses, left) as session,
+                    session.get(url, allow_redirects=False) as response,
+                ):
                     if response.status in REDIRECTS:
                         return _location(response)
                     _accept(response)
-                    data = await _read(response, policy)
-        return Fetched(data, len(data), (url.raw_host or "").lower())
+                    return await _read(response, policy, sink)
 
     async def _admit(self, url: URL, policy: FetchPolicy, trusted: bool) -> tuple[Address, ...]:
         """The addresses of the URL's host, to every one of which it may lead."""
@@ -167,25 +180,33 @@ class Fetcher:
         if host in METADATA_NAMES:
             raise _unfetchable("blocked", url, "a metadata service")
         try:
-            return await addresses_of(host, self._resolve, policy.resolve_seconds_most)
+            seconds = min(policy.resolve_seconds_most, policy.reach_seconds_most)
+            return await addresses_of(host, self._resolve, seconds)
         except (OSError, ValueError) as error:
             raise _unfetchable("dns", url, type(error).__name__) from error
 
-    def _session(self, addresses: tuple[Address, ...]) -> aiohttp.ClientSession:
+    def _session(self, addresses: tuple[Address, ...], seconds: float) -> aiohttp.ClientSession:
         # One for each visit: with no pool, no connection checked for one name can ever serve another.
+        seconds = max(seconds, 0.001)  # 0 would mean no limit
         return aiohttp.ClientSession(
             connector=PinnedConnector(addresses, self._tls),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
             auto_decompress=False,
             headers={"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": USER_AGENT},
-            timeout=aiohttp.ClientTimeout(
-                total=None, connect=2 * CONNECT_SECONDS_MOST, sock_connect=CONNECT_SECONDS_MOST
-            ),
+            timeout=aiohttp.ClientTimeout(total=None, connect=seconds, sock_connect=min(seconds, CONNECT_SECONDS_MOST)),
             middlewares=(never_twice,),
             max_line_size=HEADER_BYTES_MOST,
             max_field_size=HEADER_BYTES_MOST,
         )
+
+
+class _Spilt(Exception):
+    """A sink failed. Wrapped, for a full disk is an OSError as a broken connection is, and no fault of the URL."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 class Unpinned(OSError):
@@ -248,6 +269,13 @@ class _Pinned(AbstractResolver):
         pass
 
 
+def _next(place: str, here: URL | None) -> URL:
+    there = parse(place, here)
+    if here is not None and here.scheme == "https" and there.scheme == "http":
+        raise _unfetchable("scheme", there, "redirected from https to http")
+    return there
+
+
 def _location(response: aiohttp.ClientResponse) -> str:
     places = response.headers.getall("Location", [])
     if len(places) != 1:
@@ -263,21 +291,32 @@ def _accept(response: aiohttp.ClientResponse) -> None:
             raise _unfetchable("encoding", response.url, f"a {name} other than {plain}", response.status)
 
 
-async def _read(response: aiohttp.ClientResponse, policy: FetchPolicy) -> bytes:
-    loop = asyncio.get_running_loop()
-    began = loop.time()
+def _into(sink: Sink) -> Sink:
+    def pour(chunk: bytes) -> None:
+        try:
+            sink(chunk)
+        except Exception as error:
+            raise _Spilt(error) from error
+
+    return pour
+
+
+async def _read(response: aiohttp.ClientResponse, policy: FetchPolicy, sink: Sink | None) -> Fetched:
+    declared, most, rate = response.content_length, policy.bytes_most, policy.min_rate
+    began = asyncio.get_running_loop().time()
     try:
-        gathering = Gathering(response.content_length, policy.bytes_most)
-        async with asyncio.timeout_at(began + PACE_GRACE_SECONDS) as pace:
+        body = Gathering(declared, most) if sink is None else Passing(declared, most, _into(sink))
+        async with asyncio.timeout_at(began + PACE_GRACE_SECONDS if rate else None) as pace:
             async for chunk in response.content.iter_any():
-                gathering.add(chunk)
-                # What has come so far is used up, at the least pace allowed, at this time.
-                pace.reschedule(began + max(PACE_GRACE_SECONDS, gathering.received / policy.min_rate))
+                body.add(chunk)
+                if rate:
+                    # What has come so far is used up, at the least pace allowed, at this time.
+                    pace.reschedule(began + max(PACE_GRACE_SECONDS, body.received / rate))
     except TooLarge:
-        raise _unfetchable("too_large", response.url, f"more than {policy.bytes_most} bytes") from None
+        raise _unfetchable("too_large", response.url, f"more than {most} bytes") from None
     except TimeoutError:
-        raise _unfetchable("slow", response.url, f"less than {policy.min_rate:g} bytes a second") from None
-    return gathering.body()
+        raise _unfetchable("slow", response.url, f"less than {rate:g} bytes a second") from None
+    return Fetched(body.body(), body.received, (response.url.raw_host or "").lower())
 
 
 @contextmanager

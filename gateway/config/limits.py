@@ -92,7 +92,10 @@ class Limits(Section):
     result_seconds: Seconds = Field(120, description="To fetch one picture from where a provider put it.")
     fetch_redirects: Whole = Field(3, description="Redirects that are followed.")
     fetch_dns_seconds: Seconds = Field(3, description="To resolve a URL's host.")
-    fetch_bytes_per_second: Whole = Field(10 * 1024, description="A download that is slower is given up.")
+    fetch_connect_seconds: Seconds = Field(
+        3, description="To resolve and connect to a host; no failure of an input picture's URL is told sooner."
+    )
+    fetch_bytes_per_second: Whole = Field(10 * 1024, description="A download that is slower is given up; 0 = never.")
 
     # what is kept
     disk_bytes: Bytes = Field(20 * 1024 * MIB, description="Disk for hosted pictures; the oldest go first.")
@@ -131,7 +134,6 @@ NOT_YET = frozenset(
         "in_flight_picture_bytes",
         "auth_failures_per_minute",
         "auth_failures_per_minute_total",
-        "picture_bytes",
         "picture_count",
         "picture_megapixels",
         "picture_side",
@@ -155,10 +157,6 @@ NOT_YET = frozenset(
         "poll_late_seconds",
         "poll_late_factor",
         "job_seconds",
-        "fetch_seconds",
-        "fetch_redirects",
-        "fetch_dns_seconds",
-        "fetch_bytes_per_second",
         "undelivered_seconds",
         "idempotency_seconds",
         "idempotency_records",
