@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from gateway.config.entries import ProviderEntry
 from gateway.config.model import Settings
 from gateway.services.gates import Gate
-from providers.base import Options, Provider
+from providers.base import Notifying, Options, Provider
 from providers.registry import PROVIDERS
 from providers.transport import Target
+
+log = logging.getLogger("imagegate.backends")
 
 CONCURRENT = 500
 WORKER_CONCURRENT = 4
@@ -31,6 +35,22 @@ class Polling:
         return min(self.most, self.first * self.factor ** min(looks, 64))
 
 
+RARE = Polling(first=10.0, factor=1.5, most=30.0)
+"""With webhooks: a look only in case a notice is lost, so that many jobs stay far below a provider's request limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """What proves that a notice is the provider's."""
+
+    adapter: Notifying
+    secret: str = field(repr=False)
+
+    def job(self, headers: Mapping[str, str], body: bytes) -> str | None:
+        """The job that a notice is about; None where the provider did not send it."""
+        return self.adapter.notice(headers, body, self.secret)
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One entry of `providers:` in the configuration."""
@@ -40,6 +60,10 @@ class Backend:
     targets: tuple[Target, ...]
     gate: Gate
     polling: Polling = field(default_factory=Polling)
+    polling_told: Polling = field(default_factory=Polling)
+    """The same once a webhook has told that the job has ended."""
+    webhooks: Webhooks | None = None
+    """None = the provider is not asked to tell when a job has ended."""
     turns: itertools.count[int] = field(default_factory=itertools.count)
 
     def target(self) -> Target:
@@ -55,6 +79,16 @@ def origin(url: str) -> str:
     return f"{parts.scheme}://{host}:{port}"
 
 
+def local(url: str) -> bool:
+    """Whether an address is of this machine or of a private network, as far as it can be told without asking anybody:
+    nobody on the internet could fetch anything there. A name without a dot is one of those, and so is no address."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".localhost", ".local", ".internal"))
+
+
 def build_backends(settings: Settings, before: Mapping[str, Backend] | None = None) -> Mapping[str, Backend]:
     """Every configured provider by its name. A provider that was there `before` keeps its gate, and with it the
     count of what is in flight."""
@@ -62,7 +96,18 @@ def build_backends(settings: Settings, before: Mapping[str, Backend] | None = No
     return {name: _build(name, entry, settings, gates.get(name)) for name, entry in settings.providers.items()}
 
 
+def _webhook_url(name: str, entry: ProviderEntry, settings: Settings) -> str | None:
+    """Where the provider may send notices. A public address that came with a reload holds only after a restart."""
+    base = settings.server.public_url
+    if not entry.webhooks or base is None:
+        if entry.webhooks:
+            log.warning("providers.%s.webhooks waits for a restart, as server.public_url does", name)
+        return None
+    return f"{base.rstrip('/')}/webhooks/{name}"
+
+
 def _build(name: str, entry: ProviderEntry, settings: Settings, gate: Gate | None) -> Backend:
+    webhook_url = _webhook_url(name, entry, settings)
     adapter = PROVIDERS[entry.type](
         Options(
             name=name,
@@ -71,6 +116,7 @@ def _build(name: str, entry: ProviderEntry, settings: Settings, gate: Gate | Non
             extras=entry.extras,
             edits=entry.edits,
             profile=entry.profile,
+            webhook_url=webhook_url,
         )
     )
     secret = entry.api_key.get_secret_value() if entry.api_key is not None else None
@@ -92,11 +138,15 @@ def _build(name: str, entry: ProviderEntry, settings: Settings, gate: Gate | Non
         gate = Gate(limit)
     else:
         gate.resize(limit)
-    polling = entry.poll_seconds
+    said = entry.poll_seconds
+    polling = None if said is None else Polling(said.first, said.factor, said.max)
+    told = webhook_url is not None and secret is not None and isinstance(adapter, Notifying)
     return Backend(
         name=name,
         adapter=adapter,
         targets=targets,
         gate=gate,
-        polling=Polling() if polling is None else Polling(polling.first, polling.factor, polling.max),
+        polling=polling or (RARE if told else Polling()),
+        polling_told=polling or Polling(),
+        webhooks=Webhooks(adapter, secret) if told else None,
     )

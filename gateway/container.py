@@ -19,11 +19,13 @@ from gateway.services import heap
 from gateway.services.attempts import Attempts
 from gateway.services.attempts_sqlite import SqliteAttempts
 from gateway.services.codecs import CodecPool, PoolSettings
+from gateway.services.hosting import Hosting
 from gateway.services.rates import KeyRates
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.storage import Storage
 from gateway.services.storage_file import FileStorage
 from gateway.services.storage_memory import MemoryStorage
+from gateway.services.wakes import Wakes
 from gateway.submission import Driver
 from normalization.errors import OperatorError, Overloaded
 from normalization.pictures import FinishOptions, Limits
@@ -48,8 +50,10 @@ class Services:
         self.keyring = Keyring(settings)
         self.rates = KeyRates(settings.auth.keys)
         self.jobs = Jobs()
+        self.wakes = Wakes()
         self.storage: Storage
         self.signer: Signer
+        self.hosting: Hosting
         self.attempts: Attempts
         self.pool: CodecPool
         self.transport: Transport
@@ -121,7 +125,10 @@ class Services:
             bytes_most=limits.result_bytes,
             fetch_seconds=limits.result_seconds,
         )
-        driver = Driver(self.transport, self.attempts, finisher, limits.queue_wait_seconds)
+        self.hosting = Hosting(self.storage, self.signer)
+        driver = Driver(
+            self.transport, self.attempts, finisher, self.hosting, limits.queue_wait_seconds, limits.settle_seconds
+        )
         self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL))
         self._sweeper = asyncio.create_task(self._sweep())
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gateway.backends import Backend
+from gateway.backends import Backend, local
 from gateway.config.entries import RouteEntry
 from gateway.config.model import Settings
 from gateway.outcome import Candidate, ResponseFormat
@@ -16,7 +16,23 @@ from normalization import planner
 from normalization.errors import InvalidValue, UnsupportedParameter
 from normalization.reading import Reading, read
 from normalization.rules import Profile
-from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, ImageRequest
+from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, Format, ImageRequest, Operation, Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an endpoint has read of a request before any route is looked at: the images API's parameters as a body, and
+    the pictures that came with them. `format` and `response_format` are the endpoint's where the caller says none;
+    None = as configured."""
+
+    body: Mapping[str, Any]
+    operation: Operation = "generate"
+    pictures: tuple[Picture, ...] = ()
+    mask: Picture | None = None
+    format: Format = Format.PNG
+    response_format: ResponseFormat | None = None
+    base: str = ""
+    """The address under which a provider could fetch pictures from the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +45,9 @@ class Prepared:
     delivery: tuple[Applied, ...]
     """Receipt entries for what the gateway itself does with the answer."""
     strict: bool = False
+    stream: bool = False
+    partial_images: int = 0
+    base: str = ""
 
     @property
     def request(self) -> ImageRequest:
@@ -42,30 +61,28 @@ class Ordering:
         self.settings = settings
         self.catalogue = catalogue
         self.backends = backends
-        self._profiles: dict[tuple[str, str], Profile] = {}
+        self._profiles: dict[tuple[str, str, int], Profile] = {}
 
-    def profile(self, provider: str, model: str) -> Profile:
-        """The profile of a provider's model, built once."""
-        key = (provider, model)
+    def profile(self, provider: str, model: str, pictures: int = 0) -> Profile:
+        """The profile of a provider's model for so many input pictures, built once."""
+        key = (provider, model, pictures)
         if key not in self._profiles:
-            self._profiles[key] = self.backends[provider].adapter.profile(model)
+            self._profiles[key] = self.backends[provider].adapter.profile(model, pictures)
         return self._profiles[key]
 
-    def prepare(self, body: Mapping[str, Any], resolved: Resolved, *, strict: bool | None = None) -> Prepared:
+    def prepare(self, asked: Asked, resolved: Resolved, *, strict: bool | None = None) -> Prepared:
         """Plan every route of the resolved model. Raises CallerError: a bad parameter, no route that can serve the
         request, or under strict no route that serves it without loss."""
-        reading = self._read(body, resolved, None)
-        if reading.stream:
-            raise UnsupportedParameter("stream: true is not available in this version; leave it out", param="stream")
+        reading = self._read(asked, resolved, None)
         candidates, obstacles = [], []
         for route in resolved.routes:
-            candidate = self._candidate(body, resolved, route, reading)
+            candidate = self._candidate(asked, resolved, route, reading)
             if isinstance(candidate, Candidate):
                 candidates.append(candidate)
             else:
                 obstacles.append(candidate)
         if not candidates:
-            raise InvalidValue(f"no route of {resolved.model!r} can serve this request: {'; '.join(obstacles)}")
+            raise _no_route(resolved, obstacles, reading.request)
         model = self.settings.models.get(resolved.model)
         if model is not None and model.fallback == "free" and candidates[0].price is None:
             candidates = [candidate for candidate in candidates if candidate.price is None]
@@ -76,28 +93,34 @@ class Ordering:
             resolved=resolved,
             candidates=tuple(candidates),
             response_format=reading.response_format
+            or asked.response_format
             or default_response_format(self.settings.normalization.default_response_format, resolved.requested),
             delivery=_delivery(reading),
             strict=strictly,
+            stream=reading.stream,
+            partial_images=reading.partial_images,
+            base=asked.base,
         )
 
-    def _read(self, body: Mapping[str, Any], resolved: Resolved, defaults: Mapping[str, Any] | None) -> Reading:
+    def _read(self, asked: Asked, resolved: Resolved, defaults: Mapping[str, Any] | None) -> Reading:
         reading = read(
-            body,
+            asked.body,
             default_model=resolved.model,
+            operation=asked.operation,
+            default_format=asked.format,
             providers=frozenset(self.backends),
             defaults=defaults,
         )
-        if "seed" in reading.request.said and reading.request.seed is None:
-            reading = replace(reading, request=replace(reading.request, draw=secrets.randbits(32)))
-        return reading
+        request = replace(reading.request, pictures=asked.pictures, mask=asked.mask)
+        if "seed" in request.said and request.seed is None:
+            request = replace(request, draw=secrets.randbits(32))
+        return replace(reading, request=request)
 
-    def _candidate(
-        self, body: Mapping[str, Any], resolved: Resolved, route: RouteEntry, reading: Reading
-    ) -> Candidate | str:
-        request = self._read(body, resolved, route.defaults).request if route.defaults else reading.request
-        profile = self.profile(route.provider, route.model)
-        obstacle = planner.obstacle(request, profile)
+    def _candidate(self, asked: Asked, resolved: Resolved, route: RouteEntry, reading: Reading) -> Candidate | str:
+        request = self._read(asked, resolved, route.defaults).request if route.defaults else reading.request
+        profile = self.profile(route.provider, route.model, len(request.pictures))
+        backend = self.backends[route.provider]
+        obstacle = planner.obstacle(request, profile) or _unreachable(asked, profile, backend)
         if obstacle is not None:
             return obstacle
         price = None if route.price is None else route.price.value
@@ -108,8 +131,24 @@ class Ordering:
             price=price,
             output_pixels_most=int(self.settings.limits.output_megapixels * MEGAPIXEL),
         )
-        backend = self.backends[route.provider]
         return Candidate(backend, profile, request, plan, price, route.timeout_seconds, route.on_unknown)
+
+
+def _unreachable(asked: Asked, profile: Profile, backend: Backend) -> str | None:
+    """Why a provider that fetches input pictures could not fetch them from us."""
+    if not (asked.pictures and profile.hosted) or not local(asked.base):
+        return None
+    if any(local(target.base_url) for target in backend.targets):
+        return None
+    return (
+        f"{profile.model} at {profile.provider} fetches input pictures by URL, and cannot reach {asked.base or 'us'}: "
+        "server.public_url must name an address of the gateway that it can"
+    )
+
+
+def _no_route(resolved: Resolved, obstacles: list[str], request: ImageRequest) -> InvalidValue:
+    param = "image" if request.pictures else None
+    return InvalidValue(f"no route of {resolved.model!r} can serve this request: {'; '.join(obstacles)}", param=param)
 
 
 def _lossless(candidates: list[Candidate]) -> list[Candidate]:

@@ -79,6 +79,8 @@ class Progress:
     """Submissions that have ended, in the order of their ends."""
     begun: int = 0
     """Submissions on record, ended or not."""
+    hosted: dict[str, str] = field(default_factory=dict)
+    """URLs of input pictures that providers fetch, by the picture's fingerprint: each is stored once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,8 @@ class Order:
     """When nobody waits for pictures any more, on the monotonic clock: after it nothing new is submitted, and what
     was submitted before is followed to its end."""
     progress: Progress = field(default_factory=Progress)
+    base: str = ""
+    """The address under which a provider can fetch pictures from the gateway."""
 
     @property
     def request(self) -> ImageRequest:

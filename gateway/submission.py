@@ -10,12 +10,14 @@ import asyncio
 import logging
 import random
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gateway.finishing import Finisher
 from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order
 from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, new_id
 from gateway.services.gates import GateTimeout
+from gateway.services.hosting import Hosting
+from gateway.services.wakes import Wakes
 from normalization import planner
 from normalization.errors import (
     BadUpstreamImage,
@@ -48,8 +50,12 @@ class Driver:
     transport: Transport
     attempts: Attempts
     finisher: Finisher
+    hosting: Hosting
     queue_wait: float | None = None
     """Seconds that a call waits for its turn at a provider; None = as long as anybody waits for the pictures."""
+    hosted_seconds: float = 1800.0
+    """How long a provider can fetch what it is to edit: its queue may be long."""
+    wakes: Wakes = field(default_factory=Wakes)
 
     async def submit(self, order: Order, candidate: Candidate, call: Call, deadline: float) -> CallResult:
         """Run one call to its end. `deadline` is absolute, on the monotonic clock."""
@@ -79,6 +85,7 @@ class _Submission:
         self.started = time.monotonic()
         self.job: str | None = None
         self.accepted_at = 0.0
+        self.told: asyncio.Event | None = None  # set by the first notice that the job has ended; None = none will count
         self.target: Target = self._target()
 
     def _target(self) -> Target:
@@ -161,6 +168,12 @@ class _Submission:
     async def _read(self, request: WireRequest) -> Done | Failed | Pending:
         """One exchange, and what its answer means. Looks at a job never fail it: only the deadline does."""
         transport = self.driver.transport
+        try:
+            request = await self.driver.hosting.resolve(
+                request, self.order.base, self.order.progress.hosted, seconds=self.driver.hosted_seconds
+            )
+        except OperatorError as error:  # nothing was sent: a route that takes pictures in another way may serve
+            return Failed(error, refused=True, outcome=error.code)
         if request.purpose == "submit":
             answer = await transport.exchange(request, self.target, deadline=self.deadline)
         else:

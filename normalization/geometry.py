@@ -8,7 +8,7 @@ pixels delivers exactly the table's size, any other its nearest offer as it come
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import isqrt
 from typing import Any
@@ -72,12 +72,14 @@ class Ratios:
 @dataclass(frozen=True, slots=True)
 class Offers:
     """What a model offers. With both a grid and ratios, pixels are asked for wherever the grid reaches, so that a wish
-    means the same pixels everywhere, and names beyond. `default` is sent where the caller says nothing of shape."""
+    means the same pixels everywhere, and names beyond. `default` is sent where the caller says nothing of shape.
+    `matching` are the fields that ask for the shape of the first input picture, where a provider has words for it."""
 
     grid: Grid | None = None
     sizes: Sizes | None = None
     ratios: Ratios | None = None
     default: Size | None = None
+    matching: Fields | None = None
 
     @property
     def kind(self) -> str:
@@ -122,6 +124,19 @@ def match(shape: Shape, offers: Offers, pixels_most: int = OUTPUT_PIXELS_MOST) -
     if offers.sizes is not None:
         return _by_size(shape, offers.sizes)
     return Match(ratio_note=_NO_SHAPE if shape.ratio else None, tier_note=_NO_TIER if shape.tier else None)
+
+
+def match_input(shape: Shape, first: Size, offers: Offers, pixels_most: int = OUTPUT_PIXELS_MOST) -> Match:
+    """The nearest offer to the shape of the first input picture, at the scale that `shape` wishes, if any."""
+    if offers.matching is None:
+        return match(replace(shape, ratio=first.ratio), offers, pixels_most)
+    ratios = offers.ratios
+    if shape.tier is None:
+        return Match(offers.matching)
+    if ratios is None or not ratios.tiers:
+        return Match(offers.matching, tier_note=_NO_TIER, tier_sent=False)
+    scaled = _by_name(replace(shape, ratio=None), ratios)
+    return replace(scaled, fields={**scaled.fields, **offers.matching}, yields=None)
 
 
 _NO_SHAPE = "the provider does not let its shape be chosen"

@@ -10,7 +10,7 @@ from typing import Any
 
 from normalization.geometry import Match
 from normalization.payload import Fields
-from normalization.plan import Finish
+from normalization.plan import Composite, Finish
 from normalization.rules import Output
 from normalization.vocabulary import Behavior, Format, ImageRequest
 
@@ -31,10 +31,12 @@ class OutputChoice:
     quality_note: str | None
 
 
-def choose_output(request: ImageRequest, output: Output, matched: Match) -> OutputChoice:
-    """The format and encoder quality for one provider."""
+def choose_output(
+    request: ImageRequest, output: Output, matched: Match, composite: Composite | None = None
+) -> OutputChoice:
+    """The format and encoder quality for one provider; `composite` where the picture is laid into another here."""
     target, quality = request.output_format, request.encoder_quality
-    touched = matched.fit is not None and matched.fit != matched.yields
+    touched = composite is not None or (matched.fit is not None and matched.fit != matched.yields)
     # Transparency is flattened here: a provider refuses it together with a format that has none.
     flattened = request.background == "transparent" and not target.transparent
     native = target in output.names and not (touched or flattened) and _quality_is_native(target, quality, output)
@@ -65,6 +67,7 @@ def choose_output(request: ImageRequest, output: Output, matched: Match) -> Outp
         force=quality is not None and not target.lossless and not applied,
         opaque=request.background == "opaque",
         source=None if word is None else asked,
+        composite=composite,
     )
     return OutputChoice(fields, finish, behavior, word, quality_behavior, quality if applied else None, quality_note)
 

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from normalization.vocabulary import Applied, Format, Operation, Picture, Size
+
+
+@dataclass(frozen=True, slots=True)
+class Composite:
+    """An edit laid back into the picture that was edited: `mask` is transparent where the edit shows, and has the
+    size of `original`, as the result has."""
+
+    original: Picture
+    mask: Picture
 
 
 @dataclass(frozen=True, slots=True)
 class Finish:
     """What is done to each picture that comes back.
 
+    `composite`: first lay the picture, at the original's size, into the original.
     `fit`: deliver exactly this size. An overshoot of less than `slack` pixels on each side is cut off at the centre;
     otherwise the picture is cropped to the ratio and then resized. None = as it comes.
     `format`: deliver this format. `quality`: 0..100 as the caller means it (100 = best), None = the house default.
@@ -29,10 +39,14 @@ class Finish:
     force: bool = False
     opaque: bool = False
     source: Format | None = None
+    composite: Composite | None = None
 
     def steps(self) -> list[dict[str, Any]]:
         """The steps as the dry run shows them, in order."""
         steps: list[dict[str, Any]] = []
+        if self.composite is not None:
+            parts = {"original": self.composite.original.entry(), "mask": self.composite.mask.entry()}
+            steps.append({"step": "composite", **parts})
         if self.fit is not None:
             steps.append({"step": "fit", "width": self.fit.width, "height": self.fit.height})
         if self.opaque:
@@ -69,23 +83,32 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """One line of a cost estimate, in micro-dollars (a millionth of a US dollar)."""
+    """One line of a cost estimate: how many of what, at how many US dollars each.
 
-    type: str
-    metric: str
-    quantity: Decimal
+    `quantities` holds one number for each submission. Each is charged, and so rounded to a whole micro-dollar (a
+    millionth of a US dollar), on its own: what a plan costs is exactly what its submissions cost one by one.
+    """
+
+    type: Literal["output", "input", "request"]
+    metric: Literal["image", "megapixel", "request"]
+    quantities: tuple[int, ...]
     unit_price: Decimal
 
     @property
+    def quantity(self) -> int:
+        return sum(self.quantities)
+
+    @property
     def micros(self) -> int:
-        return int((self.quantity * self.unit_price * 1_000_000).to_integral_value())
+        return sum(int((each * self.unit_price * 1_000_000).to_integral_value()) for each in self.quantities)
 
     def entry(self) -> dict[str, Any]:
+        """The line as a dry run shows it: `unit_price` in US dollars, `total_cost` in micro-dollars."""
         return {
             "type": self.type,
             "metric": self.metric,
-            "quantity": float(self.quantity),
-            "billable_quantity": float(self.quantity),
+            "quantity": self.quantity,
+            "billable_quantity": self.quantity,
             "unit_price": float(self.unit_price),
             "total_cost": self.micros,
         }

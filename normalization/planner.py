@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from typing import Any
 
 from normalization import geometry
 from normalization.errors import InvalidValue
 from normalization.output import OutputChoice, choose_output
 from normalization.payload import Fields, leaf, merged, place, refuse_reserved, sent
-from normalization.plan import Call, Component, Plan
+from normalization.plan import Call, Composite, Plan
+from normalization.pricing import components
 from normalization.rules import EDIT_ONLY, MEANS_DEFAULT, NEVER_DEGRADED, ROWS, Price, Profile, Way
 from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, ImageRequest, Shape, Size
 
@@ -75,14 +75,16 @@ def plan(
     _refuse_oversize(request, output_pixels_most)
     draft = _Draft(request, profile)
     draft.put(dict(profile.constants), "")
-    matched = geometry.match(_shape(request), profile.offers, output_pixels_most)
+    composite = _composite(request, profile)
+    matched = _match(request, profile, composite, output_pixels_most)
     draft.put(matched.fields, "shape")
     for row in ROWS:
         if row != "seed":
             _apply_row(draft, row)
         if row == "prompt":
-            _report_shape(draft, matched)
-    output = choose_output(request, profile.output, matched)
+            _report_mask(draft, matched, composite)
+            _report_shape(draft, matched) if composite is None else _report_laid(draft, composite)
+    output = choose_output(request, profile.output, matched, composite)
     draft.put(output.fields, "output_format")
     _report_output(draft, output)
     extras = _merge_extras(draft, name)
@@ -99,7 +101,7 @@ def plan(
         finish=output.finish,
         applied=(*draft.entries.values(), *superseded),
         yields=matched.yields,
-        components=components(price or profile.price, calls, matched.yields or matched.fit),
+        components=components(price or profile.price, calls, matched.yields or output.finish.fit),
     )
 
 
@@ -123,6 +125,8 @@ def obstacle(request: ImageRequest, profile: Profile) -> str | None:
         return f"{profile.model} at {profile.provider} takes prompts of at most {profile.prompt_max} characters"
     if len(request.pictures) > profile.input_images_max:
         return f"{profile.model} at {profile.provider} takes at most {profile.input_images_max} input pictures"
+    if request.mask is not None and profile.mask is None:
+        return f"{profile.model} at {profile.provider} takes no mask"
     return None
 
 
@@ -156,11 +160,45 @@ def _apply_row(draft: _Draft, name: str) -> None:
     draft.owners.update((path, "") for path, _ in way.also)
 
 
-def _shape(request: ImageRequest) -> Shape:
-    """The shape, with `match_input_image` as the ratio of the first input picture."""
-    if not (request.shape.match_input and request.pictures):
-        return request.shape
-    return replace(request.shape, ratio=request.pictures[0].size.ratio)
+def _composite(request: ImageRequest, profile: Profile) -> Composite | None:
+    """What a mask takes where the provider has none: the whole picture is edited, and laid back through the mask."""
+    if request.mask is None or profile.mask == "native":
+        return None
+    return Composite(request.pictures[0], request.mask)
+
+
+def _match(request: ImageRequest, profile: Profile, composite: Composite | None, pixels_most: int) -> geometry.Match:
+    """What to ask for. An edit without a shape of its own keeps that of the first input picture."""
+    shape, offers = request.shape, profile.offers
+    if composite is not None:
+        matched = geometry.match(Shape(composite.original.size), offers, pixels_most)
+        return replace(matched, fit=shape.size, slack=0)
+    if request.pictures and shape.size is None and shape.ratio is None:
+        return geometry.match_input(shape, request.pictures[0].size, offers, pixels_most)
+    return geometry.match(shape, offers, pixels_most)
+
+
+def _report_mask(draft: _Draft, matched: geometry.Match, composite: Composite | None) -> None:
+    mask = draft.request.mask
+    if mask is not None:
+        kind = Behavior.PASSTHROUGH if composite is None else Behavior.EMULATED
+        shown = mask.entry()
+        note = None if composite is None else matched.size_note
+        draft.entries["mask"] = Applied("mask", kind, shown, shown if composite is None else None, note)
+
+
+def _report_laid(draft: _Draft, composite: Composite) -> None:
+    """The shape of an edit that is laid into its original: exact pixels are cut from that, and nothing else is."""
+    request, original = draft.request, composite.original.size
+    size = request.shape.size
+    for name, value in request.shape.said:
+        if value in SHAPELESS or request.shape.match_input:
+            draft.report(name, Behavior.CONVERTED)
+        elif size is None:
+            draft.report(name, Behavior.DROPPED, note="with a mask the picture keeps the shape of its original")
+        else:
+            larger = size.width > original.width or size.height > original.height
+            draft.report(name, Behavior.EMULATED, note=f"enlarged from the original's {original}" if larger else None)
 
 
 def _report_shape(draft: _Draft, matched: geometry.Match) -> None:
@@ -260,7 +298,8 @@ def _calls(draft: _Draft, places: tuple[int, ...], extras: Fields) -> tuple[Call
             fields[count.to] = len(group)
         seeds = _overridden(draft.profile, extras, seeds)
         request, payload = draft.request, merged(fields, draft.profile, extras)
-        calls.append(Call(payload, group, tuple(seeds), request.operation, request.pictures, request.mask))
+        mask = request.mask if draft.profile.mask == "native" else None
+        calls.append(Call(payload, group, tuple(seeds), request.operation, request.pictures, mask))
     return tuple(calls)
 
 
@@ -295,18 +334,3 @@ def _report_count(draft: _Draft, groups: list[tuple[int, ...]]) -> None:
         draft.report("n", Behavior.PASSTHROUGH if to == "n" else Behavior.RENAMED, len(groups[0]))
     else:
         draft.report("n", Behavior.EMULATED, [len(group) for group in groups])
-
-
-def components(price: Price | None, calls: tuple[Call, ...], size: Size | None) -> tuple[Component, ...] | None:
-    if price is None:
-        return None
-    images = sum(call.images for call in calls)
-    parts = []
-    if price.usd_per_image is not None:
-        parts.append(Component("output", "image", Decimal(images), price.usd_per_image))
-    if price.usd_per_megapixel is not None:
-        megapixels = -(-(size.pixels if size else MEGAPIXEL) // MEGAPIXEL)
-        parts.append(Component("output", "megapixel", Decimal(images * megapixels), price.usd_per_megapixel))
-    if price.usd_per_request is not None:
-        parts.append(Component("request", "request", Decimal(len(calls)), price.usd_per_request))
-    return tuple(parts)

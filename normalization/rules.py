@@ -10,7 +10,7 @@ Wire fields are dotted paths into the JSON payload: `"fluxParams.seed"`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -160,13 +160,37 @@ class Output:
     quality_to: str | None = None
 
 
+INPUT_MEGAPIXELS_MOST = 4
+"""Megapixels of an input picture that are charged at most. Source: the pricing notes of the FLUX.2 models at
+lumenfall.ai: rounded up for each reference and the output alone, at least 1 each, "images exceeding 4 megapixels are
+resized to 4 megapixels"."""
+
+
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars. Several parts add up; megapixels are counted up to the next whole one, for each picture."""
+    """US dollars. Several parts add up: "7 cents for the first megapixel, 3 for each further one" is 4 for the picture
+    and 3 for each megapixel.
+
+    Megapixels are counted up to the next whole one, for each picture; those of an input picture up to
+    `INPUT_MEGAPIXELS_MOST`. Input pictures are counted for every submission, since each sends them again; a mask is
+    not counted.
+    """
 
     usd_per_image: Decimal | None = None
     usd_per_megapixel: Decimal | None = None
     usd_per_request: Decimal | None = None
+    usd_per_input_image: Decimal | None = None
+    usd_per_input_megapixel: Decimal | None = None
+
+    @property
+    def parts(self) -> Mapping[str, Decimal]:
+        """The parts that are set, by their names."""
+        named = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return {name: usd for name, usd in named if usd is not None}
+
+    @property
+    def free(self) -> bool:
+        return not any(self.parts.values())
 
 
 FREE = Price(usd_per_image=Decimal(0))
@@ -197,6 +221,8 @@ class Profile:
     """Wire names that extras and provider_options may not set, besides `RESERVED` and the payload's own objects."""
     operations: tuple[Literal["generate", "edit"], ...] = ("generate",)
     input_images_max: int = 0
+    hosted: bool = False
+    """Input pictures go as URLs that the provider fetches."""
     mask: Literal["native", "emulated"] | None = None
     prompt_max: int | None = None
     """Characters of prompt that the provider takes; a longer one is for another route (docs/normalization.md)."""

@@ -10,9 +10,9 @@ from PIL import Image
 from normalization.vocabulary import Format, Held, Picture, Size
 
 
-def picture_of(data: bytes, format: Format = Format.PNG, size: Size = Size(1, 1)) -> Picture:
+def picture_of(data: bytes, format: Format = Format.PNG, size: Size | None = None) -> Picture:
     """Any bytes as a picture, whatever they hold."""
-    return Picture(Held(data), format, size, hashlib.sha256(data).hexdigest())
+    return Picture(Held(data), format, size or Size(1, 1), hashlib.sha256(data).hexdigest())
 
 
 def painted(width: int, height: int, colour: str = "orange", format: Format = Format.PNG) -> Picture:

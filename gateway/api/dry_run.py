@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from gateway.ordering import Prepared
 from gateway.outcome import Candidate
-from providers.base import WireRequest
+from normalization.vocabulary import Picture
+from providers.base import FilePart, Hosted, Inline, WireRequest
 
 
 def dry_run(prepared: Prepared) -> dict[str, Any]:
@@ -40,7 +42,30 @@ def calls(candidate: Candidate) -> list[dict[str, Any]]:
     for call in candidate.plan.calls:
         first = candidate.backend.adapter.submit(call, "dry-run")
         if isinstance(first, WireRequest):
-            shown.append({"method": first.method, "path": f"{base}{first.path}", "body": first.json})
+            body = first.json if first.form is None else _form(first.form)
+            shown.append({"method": first.method, "path": f"{base}{first.path}", "body": _shown(body)})
         else:
-            shown.append({"method": "DRAW", "path": first.function, "body": first.arguments})
+            shown.append({"method": "DRAW", "path": first.function, "body": _shown(first.arguments)})
     return shown
+
+
+def _form(form: tuple[tuple[str, str] | FilePart, ...]) -> dict[str, Any]:
+    """A form's fields and files by name; those of one name as a list."""
+    body: dict[str, Any] = {}
+    for part in form:
+        name, value = (part.name, part.picture) if isinstance(part, FilePart) else part
+        body[name] = (
+            value if name not in body else [*([body[name]] if not isinstance(body[name], list) else body[name]), value]
+        )
+    return body
+
+
+def _shown(value: Any) -> Any:
+    """Pictures by their fingerprints."""
+    if isinstance(value, Picture):
+        return value.entry()
+    if isinstance(value, Inline | Hosted):
+        return value.picture.entry()
+    if isinstance(value, Mapping):
+        return {name: _shown(part) for name, part in value.items()}
+    return [_shown(part) for part in value] if isinstance(value, list | tuple) else value

@@ -15,6 +15,7 @@ import pybase64
 from gateway.api.answer import described
 from gateway.config.model import Settings
 from gateway.container import Services
+from gateway.ordering import Asked
 from gateway.outcome import Order
 from normalization.errors import BadUpstreamResponse, ImagegateError, UpstreamUnavailable
 from providers.base import Broken, WireReply, WireRequest
@@ -39,7 +40,7 @@ async def make_here(settings: Settings, body: Mapping[str, Any]) -> Made:
     services = Services(settings)
     await services.start()
     try:
-        prepared = services.ordering.prepare(body, services.catalogue.resolve(body.get("model")))
+        prepared = services.ordering.prepare(Asked(body), services.catalogue.resolve(body.get("model")))
         order = Order(
             generation_id=f"gen_{secrets.token_hex(16)}",
             request_id=f"req_{secrets.token_hex(16)}",

@@ -9,7 +9,7 @@ from typing import Any
 from gateway.backends import build_backends
 from gateway.cli.configuration import add_config, settings_of
 from gateway.cli.parameters import read_pairs
-from gateway.ordering import Ordering
+from gateway.ordering import Asked, Ordering
 from gateway.routing import Catalogue
 
 
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
         body["model"] = options.model
     ordering = Ordering(settings, Catalogue(settings), build_backends(settings))
     resolved = ordering.catalogue.resolve(body.get("model"))
-    found = dry_run(ordering.prepare(body, resolved, strict=options.strict or None))
+    found = dry_run(ordering.prepare(Asked(body), resolved, strict=options.strict or None))
     if options.json:
         print(json.dumps(found, indent=2))
     else:

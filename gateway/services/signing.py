@@ -41,9 +41,10 @@ class Signer:
         self._keys = tuple((key, hashlib.sha256(b"id:" + key).digest()[:4]) for key in keys)
         self._ttl = int(ttl)
 
-    def sign(self, name: str, now: float) -> str:
-        """The query, "exp=...&sig=...", under which the picture can be had until `now` (epoch seconds) + ttl."""
-        expires = str(int(now) + self._ttl)
+    def sign(self, name: str, now: float, seconds: float | None = None) -> str:
+        """The query, "exp=...&sig=...", under which the picture can be had until `now` (epoch seconds) and so many
+        `seconds` (None = ttl)."""
+        expires = str(int(now) + (self._ttl if seconds is None else min(int(seconds), MOST_SECONDS)))
         key, key_id = self._keys[0]
         return f"exp={expires}&sig={_signature(key, key_id, name, expires).decode()}"
 

@@ -17,6 +17,9 @@ from gateway.finishing import Finisher
 from gateway.outcome import CallResult, Candidate, Delivered, Order
 from gateway.services.attempts import Attempts, NewAttempt, Settlement
 from gateway.services.gates import Gate
+from gateway.services.hosting import Hosting
+from gateway.services.signing import Signer
+from gateway.services.storage_memory import MemoryStorage
 from gateway.submission import Driver
 from normalization import errors, planner
 from normalization.geometry import Offers
@@ -170,7 +173,10 @@ def scene(
     plan = planner.plan(request, profile, name="p", price=price)
     candidate = Candidate(backend, profile, request, plan, price)
     books, transport = Books(), ScriptedTransport(list(answers))
-    driver = Driver(cast("Transport", transport), cast("Attempts", books), cast("Finisher", Finishing()), queue_wait)
+    hosting = Hosting(MemoryStorage(60), Signer([b"k" * 32], ttl=60))
+    driver = Driver(
+        cast("Transport", transport), cast("Attempts", books), cast("Finisher", Finishing()), hosting, queue_wait
+    )
     return Scene(books, transport, candidate, driver, Order("gen_1", "req_1", "m", "m", (candidate,), "team"))
 
 

@@ -128,9 +128,10 @@ def test_upsampling_that_is_not_wanted_is_no_loss_where_there_is_none() -> None:
 
 def test_an_edit_sends_what_only_edits_have_and_its_pictures() -> None:
     asked = replace(request(strength=0.5), operation="edit", pictures=(PHOTO,), mask=PHOTO)
-    made = plan(asked, WORKER, name="gpu")
+    made = plan(asked, replace(WORKER, mask="native"), name="gpu")
     assert made.calls[0].payload["options"]["image"]["strength"] == 0.5
     assert (made.calls[0].operation, made.calls[0].pictures, made.calls[0].mask) == ("edit", (PHOTO,), PHOTO)
+    assert made.finish.composite is None
 
 
 @pytest.mark.parametrize(

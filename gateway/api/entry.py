@@ -1,0 +1,51 @@
+"""What every endpoint that makes pictures asks first: who calls, which model is meant, and how strictly."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+
+from gateway.api.callers import Caller
+from gateway.container import Services
+from gateway.routing import Resolved, allowed
+from normalization.errors import InvalidType, InvalidValue, ModelNotAllowed
+
+FLAGS = {"true": True, "1": True, "false": False, "0": False}
+
+
+async def identified(request: Request) -> Caller:
+    """The caller; the headers of its limits ride on every answer from here on. Raises InvalidApiKey."""
+    services: Services = request.app.state.services
+    caller = services.keyring.identify(request)
+    request.state.headers.update(await services.rates.headers(caller.name))
+    return caller
+
+
+def resolved(services: Services, caller: Caller, name: Any) -> Resolved:
+    """The model that a name means to this caller. Raises InvalidType, ModelNotFound or ModelNotAllowed."""
+    if name is not None and not isinstance(name, str):
+        raise InvalidType(f"model: {str(name)[:100]!r} is not a model's name, which is a string", param="model")
+    found = services.catalogue.resolve(name or None)
+    if not allowed(caller.models, found.requested, found):
+        raise ModelNotAllowed(f"this key may not use the model {found.requested[:200]!r}", param="model")
+    return found
+
+
+def strict(request: Request) -> bool | None:
+    """What `x-imagegate-strict` says; None = as configured. Raises InvalidValue."""
+    given = request.headers.get("x-imagegate-strict")
+    return None if given is None else _flag("x-imagegate-strict", given)
+
+
+def is_dry_run(request: Request) -> bool:
+    """Whether nothing is to be sent. Raises InvalidValue."""
+    given = request.query_params.get("dryRun", request.query_params.get("dry_run"))
+    return given is not None and (given == "" or _flag("dryRun", given))
+
+
+def _flag(name: str, text: str) -> bool:
+    found = FLAGS.get(text.strip().lower())
+    if found is None:
+        raise InvalidValue(f"{name}: {text[:100]!r} is neither true nor false", param=name)
+    return found
