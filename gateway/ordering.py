@@ -84,8 +84,8 @@ class Ordering:
         if not candidates:
             raise _no_route(resolved, obstacles, reading.request)
         model = self.settings.models.get(resolved.model)
-        if model is not None and model.fallback == "free" and candidates[0].price is None:
-            candidates = [candidate for candidate in candidates if candidate.price is None]
+        if model is not None and model.fallback == "free" and not _paid(candidates[0]):
+            candidates = [candidate for candidate in candidates if not _paid(candidate)]
         strictly = self.settings.normalization.strict if strict is None else strict
         if strictly:
             candidates = _lossless(candidates)
@@ -123,7 +123,7 @@ class Ordering:
         obstacle = planner.obstacle(request, profile) or _unreachable(asked, profile, backend)
         if obstacle is not None:
             return obstacle
-        price = None if route.price is None else route.price.value
+        price = profile.price if route.price is None else route.price.value
         plan = planner.plan(
             request,
             profile,
@@ -132,6 +132,11 @@ class Ordering:
             output_pixels_most=int(self.settings.limits.output_megapixels * MEGAPIXEL),
         )
         return Candidate(backend, profile, request, plan, price, route.timeout_seconds, route.on_unknown)
+
+
+def _paid(candidate: Candidate) -> bool:
+    """Whether a route has a price: one that is unknown or zero is none."""
+    return candidate.price is not None and not candidate.price.free
 
 
 def _unreachable(asked: Asked, profile: Profile, backend: Backend) -> str | None:

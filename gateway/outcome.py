@@ -29,6 +29,7 @@ class Candidate:
     """The request with this route's defaults read in."""
     plan: Plan
     price: Price | None = None
+    """What the route costs: its own price, else its profile's; None = unknown."""
     timeout_seconds: float | None = None
     on_unknown: OnUnknown = "fail"
     """Whether another route may be tried when nobody knows if this one did the work, and so may have charged."""

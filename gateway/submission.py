@@ -18,7 +18,6 @@ from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement,
 from gateway.services.gates import GateTimeout
 from gateway.services.hosting import Hosting
 from gateway.services.wakes import Wakes
-from normalization import planner
 from normalization.errors import (
     BadUpstreamImage,
     BadUpstreamResponse,
@@ -35,6 +34,7 @@ from normalization.errors import (
 )
 from normalization.plan import Call
 from providers.base import Artifact, Broken, Done, Failed, Pending, Stage, WireReply, WireRequest, Work
+from normalization.pricing import components
 from providers.transport import Target, Transport
 
 log = logging.getLogger("imagegate.submission")
@@ -301,8 +301,7 @@ class _Submission:
 
     def _cost(self) -> int | None:
         plan = self.candidate.plan
-        price = self.candidate.price or self.candidate.profile.price
-        parts = planner.components(price, (self.call,), plan.yields or plan.finish.fit)
+        parts = components(self.candidate.price, (self.call,), plan.yields or plan.finish.fit)
         return None if parts is None else sum(part.micros for part in parts)
 
     async def _settle(self, result: CallResult) -> None:

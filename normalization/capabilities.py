@@ -79,14 +79,7 @@ def union(routes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def priced(price: Price | None) -> dict[str, float] | None:
     """A price as JSON, in US dollars; None = unknown."""
-    if price is None:
-        return None
-    parts = {
-        "usd_per_image": price.usd_per_image,
-        "usd_per_megapixel": price.usd_per_megapixel,
-        "usd_per_request": price.usd_per_request,
-    }
-    return {name: float(value) for name, value in parts.items() if value is not None}
+    return None if price is None else {name: float(usd) for name, usd in price.parts.items()}
 
 
 def _row(profile: Profile, name: str) -> Behavior:

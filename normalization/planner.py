@@ -18,7 +18,7 @@ from normalization.payload import Fields, leaf, merged, place, refuse_reserved, 
 from normalization.plan import Call, Composite, Plan
 from normalization.pricing import components
 from normalization.rules import EDIT_ONLY, MEANS_DEFAULT, NEVER_DEGRADED, ROWS, Price, Profile, Way
-from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, ImageRequest, Shape, Size
+from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, ImageRequest, Shape
 
 SEEDS = 2**32
 

@@ -49,6 +49,10 @@ def _print(found: dict[str, Any]) -> None:
     micros = found["total_cost_micros"]
     cost = "unknown price" if micros is None else f"${micros / 1_000_000:g}"
     console.print(f"[bold]{found['model']}[/bold] by {plan['provider']}/{plan['model']}, {cost}", highlight=False)
+    for line in found["components"] or ():
+        counted = " ".join(dict.fromkeys((line["type"], line["metric"])))
+        total = line["total_cost"] / 1_000_000
+        console.print(f"{line['quantity']} x {counted} at ${line['unit_price']:g} = ${total:g}", highlight=False)
     for call in plan["calls"]:
         console.print(f"\n{call['method']} {call['path']}", highlight=False)
         console.print_json(json.dumps(call["body"]))

@@ -22,7 +22,7 @@ from gateway.config.fields import (
     refused,
 )
 from normalization.parameters import PARAMETERS
-from normalization.rules import Price
+from normalization.rules import INPUT_MEGAPIXELS_MOST, Price
 from normalization.schema import json_schema
 
 COMMON_KEYS = (
@@ -158,12 +158,20 @@ class PriceEntry(Section):
     @model_validator(mode="after")
     def _says_something(self) -> PriceEntry:
         if self.value == Price():
-            raise refused("a price without a number", "usd_per_image, usd_per_megapixel or usd_per_request")
+            raise refused("a price without a number", ", ".join(PriceEntry.model_fields))
         return self
 
     @property
+    usd_per_input_image: Dollars | None = Field(
+        None, description="US dollars for each input picture, counted again for each submission that it goes with."
+    )
+    usd_per_input_megapixel: Dollars | None = Field(
+        None,
+        description="US dollars for each megapixel of the input pictures, counted up to the next whole one for each "
+        f"picture, and up to {INPUT_MEGAPIXELS_MOST}.",
+    )
     def value(self) -> Price:
-        return Price(self.usd_per_image, self.usd_per_megapixel, self.usd_per_request)
+        return Price(**{name: getattr(self, name) for name in PriceEntry.model_fields})
 
 
 class RouteEntry(Section):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from normalization.plan import Call, Component, Finish, Plan
-from normalization.planner import components
+from normalization.pricing import components
 from normalization.rules import FREE, Price
 from normalization.vocabulary import Applied, Behavior, Format, Size
 
@@ -68,13 +68,13 @@ def test_a_dry_run_shows_the_steps_in_order(finish: Finish, steps: list[dict[str
 
 
 def test_a_component_is_a_line_of_a_bill() -> None:
-    part = Component("output", "image", Decimal(3), Decimal("0.07"))
+    part = Component("output", "image", (2, 1), Decimal("0.07"))
     assert part.micros == 210_000
     assert part.entry() == {
         "type": "output",
         "metric": "image",
-        "quantity": 3.0,
-        "billable_quantity": 3.0,
+        "quantity": 3,
+        "billable_quantity": 3,
         "unit_price": 0.07,
         "total_cost": 210_000,
     }
