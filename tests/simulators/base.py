@@ -65,6 +65,19 @@ class Fault:
 NO_FAULT = Fault()
 
 
+@dataclass(frozen=True)
+class Ordered:
+    """What a request that was accepted orders: `count` pictures of these pixels, in one file format."""
+
+    size: tuple[int, int]
+    form: str = "png"
+    count: int = 1
+    quality: int | None = None
+    seed: int | None = None
+    subject: str = field(default="", compare=False)
+    """Whatever the picture depends on besides its size and seed."""
+
+
 class Refused(Exception):
     """A request that the provider turns down; raised inside `generate`."""
 
@@ -93,6 +106,8 @@ class Simulator(ABC):
         self.billed = 0
         """Pictures made and charged, refunds taken off."""
         self.faults: deque[Fault] = deque()
+        self.made: list[tuple[tuple[int, int], str]] = []
+        """Size and file format of every picture made, in order."""
         self.files: dict[str, bytes] = {}
         self.leaked: list[Received] = []
         """Requests for pictures that carried a credential, which a file host must never see."""
@@ -114,6 +129,8 @@ class Simulator(ABC):
         self.requests.clear()
         self.faults.clear()
         self.leaked.clear()
+        self.made.clear()
+        self.files.clear()
         self.billed = 0
 
     @abstractmethod
@@ -122,6 +139,10 @@ class Simulator(ABC):
 
     @abstractmethod
     def authorised(self, received: Received) -> bool: ...
+
+    @abstractmethod
+    def ordered(self, body: Any) -> Ordered:
+        """What a submission's JSON orders, where the model's page allows every value in it. Raises Refused."""
 
     @abstractmethod
     def generate(self, received: Received, fault: Fault) -> Answer:
@@ -221,7 +242,20 @@ class Simulator(ABC):
         if fault.bomb:
             made = [bomb()] * count
         self.billed += count
+        self.made += [((width, height), form)] * count
         return made
+
+    def make_ordered(self, ordered: Ordered, fault: Fault) -> list[bytes]:
+        """The files of what a request orders."""
+        return self.make(
+            f"{ordered.subject}|{ordered.size}",
+            ordered.size,
+            fault,
+            seed=ordered.seed,
+            count=ordered.count,
+            form=ordered.form,
+            quality=ordered.quality,
+        )
 
     def publish(self, data: bytes, prefix: str = "/files/") -> str:
         """The address of a file, with no extension to be trusted."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
-from tests.simulators.base import Fault, Kind, Refused, Simulator, encoded, require, running
+from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
 
 FLUX_2_DEV = "black-forest-labs/FLUX.2-dev"
@@ -108,21 +109,10 @@ class MaxSimulator(Simulator):
 
     def generate(self, received: Received, fault: Fault) -> Answer:
         body = received.json
-        require(isinstance(body, dict), "Invalid request: not JSON")
-        options = self._options(body)
-        prompt = self._prompt(body)
-        model = body.get("model")
-        require(isinstance(model, str), "Validation error: model", status=422)
-        served = self.model or model
-        require(model == served, f"Unknown model '{model}', currently serving '['{served}']'.", status=404)
-        require(options["output_format"] in ("png", "jpeg", "webp"), "Internal server error.", status=500)
-        size = (options.get("width", 1024), options.get("height", 1024))
-        # What the picture depends on; a negative prompt without a scale above 1 is not even tokenized.
-        guided = options.get("negative_prompt") if options.get("true_cfg_scale", 1.0) > 1 else None
-        subject = f"{prompt}|{options.get('steps')}|{options.get('guidance_scale')}|{guided}|{size}"
+        ordered = self.ordered(body)
+        options, size = self._options(body), ordered.size
         # A pipeline that raised: completed, without a picture, and the reason in the worker's log alone.
-        count = 0 if fault.soft_fail else options.get("num_images", 1)
-        made = self.make(subject, size, fault, seed=body.get("seed"), count=count, form=options["output_format"])
+        made = self.make_ordered(replace(ordered, count=0) if fault.soft_fail else ordered, fault)
         content = [self._part(data, options, fault) for data in made]
         message = {"id": "msg_1_0", "role": "assistant", "status": "completed", "content": content}
         pixels = size[0] * size[1]
@@ -134,11 +124,28 @@ class MaxSimulator(Simulator):
                 "object": "response",
                 "created_at": 1,
                 "status": "completed",
-                "model": model,
+                "model": body["model"],
                 "output": [message],
                 "usage": usage,
                 **fault.extra,
             }
+        )
+
+    def ordered(self, body: Any) -> Ordered:
+        require(isinstance(body, dict), "Invalid request: not JSON")
+        options, prompt, model = self._options(body), self._prompt(body), body.get("model")
+        require(isinstance(model, str), "Validation error: model", status=422)
+        served = self.model or model
+        require(model == served, f"Unknown model '{model}', currently serving '['{served}']'.", status=404)
+        require(options["output_format"] in ("png", "jpeg", "webp"), "Internal server error.", status=500)
+        # What the picture depends on; a negative prompt without a scale above 1 is not even tokenized.
+        guided = options.get("negative_prompt") if options.get("true_cfg_scale", 1.0) > 1 else None
+        return Ordered(
+            size=(options.get("width", 1024), options.get("height", 1024)),
+            form=options["output_format"],
+            count=options.get("num_images", 1),
+            seed=body.get("seed"),
+            subject=f"{prompt}|{options.get('steps')}|{options.get('guidance_scale')}|{guided}",
         )
 
     def _part(self, data: bytes, options: Mapping[str, Any], fault: Fault) -> dict[str, Any]:

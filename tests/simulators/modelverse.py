@@ -10,11 +10,60 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
-from tests.simulators.base import Fault, Kind, Refused, Simulator, encoded, require, running
+from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
+from tests.simulators.pages import (
+    SMALL_GPT_SIZES,
+    UNLISTED,
+    Page,
+    Takes,
+    check,
+    large_gpt_size,
+    number,
+    one_of,
+    pixels,
+    text,
+    whole,
+)
 
 RATIOS = ("21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21")
-MODELS = ("black-forest-labs/flux-kontext-max/text-to-image", "black-forest-labs/flux-kontext-pro/text-to-image")
+KONTEXT = ("black-forest-labs/flux-kontext-max/text-to-image", "black-forest-labs/flux-kontext-pro/text-to-image")
+
+_ANY: Page = {"prompt": text(), "n": whole(1, 4)}
+_FLUX: Page = {
+    **_ANY,
+    "seed": whole(-1, 2**32 - 1),
+    "steps": whole(1, 50),
+    "guidance_scale": number(1, 10),
+    "negative_prompt": text(),
+    "aspect_ratio": one_of(*RATIOS),
+    "response_format": one_of("url", "b64_json"),
+}
+_GPT: Page = {
+    **_ANY,
+    "quality": one_of("low", "medium", "high", "auto"),
+    "background": one_of("transparent", "opaque", "auto"),
+    "output_format": one_of("png", "jpeg"),
+    # 0 is no compression here, and 100 the most.
+    "output_compression": whole(0, 100),
+}
+
+
+def _between(least: int, most: int) -> Takes:
+    def fits(size: Any) -> bool:
+        width, height = pixels(str(size))
+        return least <= min(width, height) <= max(width, height) <= most
+
+    return Takes(fits, f"WxH, each side {least}-{most}")
+
+
+PAGES: Mapping[str, Page] = {
+    **dict.fromkeys(KONTEXT, _FLUX),
+    "black-forest-labs/flux.1-dev": {**_FLUX, "size": _between(256, 1536), "strength": number(0, 1), "image": text()},
+    "gpt-image-1": {**_GPT, "size": one_of(*SMALL_GPT_SIZES, "auto")},
+    "gpt-image-2": {**_GPT, "n": whole(1, 10), "size": large_gpt_size()},
+}
+MODELS = (*PAGES, UNLISTED)
 CODES = {
     400: "invalid_parameter",
     401: "invalid_api_key",
@@ -58,43 +107,40 @@ class ModelVerseSimulator(Simulator):
         require(isinstance(body, dict), "body must be JSON")
         if fault.soft_fail:
             return answer_json(self.refusal(Refused(200, fault.message, code=fault.code)))
-        require(body.get("model") in MODELS, "model not found", status=404)
-        size = _checked(body)
-        seed = body.get("seed", -1)
-        made = self.make(
-            f"{body['prompt']}|{body.get('negative_prompt')}|{body.get('steps')}|{body.get('guidance_scale')}|{size}",
-            size,
-            fault,
-            seed=None if seed == -1 else seed,
-            count=body.get("n", 1),
-        )
-        data = [self._item(each) for each in made]
+        made = self.make_ordered(self.ordered(body), fault)
+        mode = "b64" if str(body["model"]).startswith("gpt-image") else self.mode
+        data = [self._item(each, mode) for each in made]
         return answer_json({"created": 1750667997, "data": data, "usage": {"input_tokens_details": {}}, **fault.extra})
 
-    def _item(self, data: bytes) -> dict[str, str]:
+    def ordered(self, body: Any) -> Ordered:
+        require(isinstance(body, dict), "body must be JSON")
+        model, prompt = body.get("model"), body.get("prompt")
+        require(model in MODELS, "model not found", status=404)
+        require(isinstance(prompt, str) and bool(prompt), "prompt is required")
+        if model != UNLISTED:
+            check(body, {**PAGES[str(model)], "model": text()}, PAGES)
+        seed = body.get("seed", -1)
+        return Ordered(
+            size=_size(body),
+            form=body.get("output_format", "png"),
+            count=body.get("n", 1),
+            seed=None if seed == -1 else seed,
+            subject=f"{prompt}|{body.get('negative_prompt')}|{body.get('steps')}|{body.get('guidance_scale')}",
+        )
+
+    def _item(self, data: bytes, mode: str) -> dict[str, str]:
         both = {"url": self.publish(data), "b64_json": encoded(data, data_uri=True)}
-        if self.mode == "both":
+        if mode == "both":
             return both
-        kept = "url" if self.mode == "url" else "b64_json"
+        kept = "url" if mode == "url" else "b64_json"
         return {kept: both[kept]}
 
 
-def _checked(body: Mapping[str, Any]) -> tuple[int, int]:
-    """The size, once every value is one that the page allows; fields that it does not have are ignored."""
-    prompt = body.get("prompt")
-    require(isinstance(prompt, str) and bool(prompt), "prompt is required")
-    ratio = body.get("aspect_ratio", "1:1")
-    require(ratio in RATIOS, f"aspect_ratio must be one of {', '.join(RATIOS)}")
-    for name, least, most, whole in (
-        ("n", 1, 4, True),
-        ("seed", -1, 2**32 - 1, True),
-        ("steps", 1, 50, True),
-        ("guidance_scale", 1, 10, False),
-    ):
-        value = body.get(name, least)
-        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        require(number and least <= value <= most, f"{name} must be {least}-{most}")
-    width, height = map(int, str(ratio).split(":"))
+def _size(body: Mapping[str, Any]) -> tuple[int, int]:
+    """The pixels made of values that the model's page allows."""
+    if body.get("size", "auto") != "auto":
+        return pixels(body["size"])
+    width, height = map(int, body.get("aspect_ratio", "1:1").split(":"))
     scale = (1024 * 1024 / (width * height)) ** 0.5
     return int(width * scale / 8) * 8, int(height * scale / 8) * 8
 

@@ -1,6 +1,7 @@
 """1min.ai: POST /api/features, and the signed addresses of its results.
 
-Source: docs.1min.ai, "AI for Image". Errors are not documented: the envelope is the one that public clients read.
+Source: docs.1min.ai, "AI for Image", one page per model: the same thing has another name and other bounds on each.
+Errors are not documented: the envelope is the one that public clients read.
 """
 
 from __future__ import annotations
@@ -11,8 +12,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
-from tests.simulators.base import Fault, Kind, Refused, Simulator, encoded, require, running
+from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
+from tests.simulators.pages import (
+    SMALL_GPT_SIZES,
+    UNLISTED,
+    Page,
+    boolean,
+    check,
+    large_gpt_size,
+    number,
+    one_of,
+    pixels,
+    sides,
+    text,
+    whole,
+)
 
 RATIOS = {
     "1:1": (1024, 1024),
@@ -24,8 +39,100 @@ RATIOS = {
     "5:4": (1152, 912),
 }
 FLUX_2 = ("black-forest-labs/flux-2-max", "black-forest-labs/flux-2-pro", "black-forest-labs/flux-2-flex")
-FORMATS = {"jpg": "jpeg", "png": "png"}
+FORMATS = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp"}
 SIGNATURE = "X-Amz-Signature"
+
+_ANY: Page = {"prompt": text(), "seed": whole(0, 2**32 - 1)}
+_RATIO: Page = {"aspect_ratio": one_of(*RATIOS)}
+_CUSTOM: Page = {"aspect_ratio": one_of(*RATIOS, "custom")}
+_QUALITY: Page = {"output_quality": whole(0, 100)}
+_UPSAMPLING: Page = {"prompt_upsampling": boolean()}
+_OPEN_WEIGHTS: Page = {"go_fast": boolean(), "disable_safety_checker": boolean(), **_QUALITY}
+_GPT: Page = {
+    "prompt": text(),
+    "n": whole(1, 10),
+    "quality": one_of("low", "medium", "high"),
+    "background": one_of("opaque", "transparent", "auto"),
+    "output_format": one_of("png", "jpeg", "webp"),
+    "output_compression": whole(0, 100),
+}
+
+
+def _flux_2(least_steps: int) -> Page:
+    return {
+        **_ANY,
+        **_RATIO,
+        **_QUALITY,
+        **_UPSAMPLING,
+        "output_format": one_of("jpg", "png"),
+        "steps": whole(least_steps, 50),
+        "guidance": number(2, 5),
+        "safety_tolerance": whole(1, 6),
+    }
+
+
+PAGES: Mapping[str, Page] = {
+    FLUX_2[0]: _flux_2(15),
+    FLUX_2[1]: _flux_2(15),
+    FLUX_2[2]: _flux_2(6),
+    "black-forest-labs/flux-2-dev": {
+        **_ANY,
+        **_RATIO,
+        **_OPEN_WEIGHTS,
+        "output_format": one_of("webp", "jpg", "png"),
+        "num_inference_steps": whole(1, 50),
+        "guidance": number(0, 10),
+        "prompt_strength": number(0, 1),
+        "megapixels": one_of("0.25", "1"),
+    },
+    "black-forest-labs/flux-1.1-pro": {
+        **_ANY,
+        **_CUSTOM,
+        **_QUALITY,
+        **_UPSAMPLING,
+        **sides(256, 2048),
+        "safety_tolerance": whole(0, 5),
+        "image_prompt": text(),
+    },
+    "black-forest-labs/flux-pro": {
+        **_ANY,
+        **_CUSTOM,
+        **_QUALITY,
+        **_UPSAMPLING,
+        **sides(256, 1440, multiple=32),
+        "steps": whole(1, 50),
+        "guidance": number(0, 50),
+        "interval": number(1, 4),
+        "output_format": one_of("webp", "jpg", "png"),
+        "safety_tolerance": whole(1, 5),
+        "image_prompt": text(),
+    },
+    # Both pages list "custom" too, and no width or height to go with it.
+    "black-forest-labs/flux-dev": {
+        **_ANY,
+        **_RATIO,
+        **_OPEN_WEIGHTS,
+        "num_inference_steps": whole(1, 50),
+        "guidance": number(0, 50),
+        "prompt_strength": number(0, 1),
+        "megapixels": one_of("0.25", "1", "2"),
+        "image_prompt": text(),
+    },
+    "black-forest-labs/flux-schnell": {
+        **_ANY,
+        **_RATIO,
+        **_OPEN_WEIGHTS,
+        "num_inference_steps": whole(1, 4),
+        "megapixels": one_of("0.25", "1"),
+    },
+    "gpt-image-1": {**_GPT, "size": one_of(*SMALL_GPT_SIZES), "style": text(64)},
+    "gpt-image-1-mini": {**_GPT, "size": one_of(*SMALL_GPT_SIZES)},
+    "gpt-image-2": {**_GPT, "prompt": text(4000), "size": large_gpt_size()},
+}
+REQUIRED: Mapping[str, tuple[str, ...]] = {"gpt-image-2": ("size", "quality")}
+"""Besides the prompt."""
+UNASKED: Mapping[str, str] = {**dict.fromkeys(PAGES, "webp"), **dict.fromkeys(FLUX_2, "png"), UNLISTED: "jpeg"}
+"""What comes where no format is said; a gpt-image makes png."""
 
 
 class OneMinSimulator(Simulator):
@@ -52,27 +159,18 @@ class OneMinSimulator(Simulator):
 
     def generate(self, received: Received, fault: Fault) -> Answer:
         body = received.json
-        require(isinstance(body, dict), "Invalid JSON")
-        require(body.get("type") == "IMAGE_GENERATOR", "type must be IMAGE_GENERATOR")
-        model, params = body.get("model"), body.get("promptObject")
-        require(model in FLUX_2, f"Model {model} not found", status=404)
-        require(isinstance(params, dict), "promptObject is required")
-        assert isinstance(params, dict)
-        size = _checked(params)
+        ordered = self.ordered(body)
         addresses: list[str] = []
         if not fault.soft_fail:
-            subject = f"{params['prompt']}|{params.get('steps')}|{params.get('guidance')}|{size}"
-            form = FORMATS[params.get("output_format", "png")]
-            quality = params.get("output_quality")
-            made = self.make(subject, size, fault, seed=params.get("seed"), form=form, quality=quality)
+            made = self.make_ordered(ordered, fault)
             addresses = [encoded(data, data_uri=True) if fault.data_uri else self._signed(data) for data in made]
         detail = {
-            "promptObject": params,
+            "promptObject": body["promptObject"],
             "resultObject": [address.split("?")[0].removeprefix(f"{self.origin}/") for address in addresses],
         }
         record = {
             "uuid": str(uuid.uuid4()),
-            "model": model,
+            "model": body["model"],
             "type": "IMAGE_GENERATOR",
             "status": "FAILED" if fault.soft_fail else "SUCCESS",
             "createdAt": "2026-03-27T10:00:00.000Z",
@@ -83,6 +181,29 @@ class OneMinSimulator(Simulator):
             **fault.extra,
         }
         return answer_json({"aiRecord": record})
+
+    def ordered(self, body: Any) -> Ordered:
+        require(isinstance(body, dict), "Invalid JSON")
+        require(body.get("type") == "IMAGE_GENERATOR", "type must be IMAGE_GENERATOR")
+        model, params = str(body.get("model")), body.get("promptObject")
+        require(model in PAGES or model == UNLISTED, f"Model {model} not found", status=404)
+        require(isinstance(params, dict), "promptObject is required")
+        assert isinstance(params, dict)
+        for name in ("prompt", *REQUIRED.get(model, ())):
+            require(bool(params.get(name)), f"{name} is required")
+        if model != UNLISTED:
+            check(params, PAGES[model], PAGES)
+        unasked = "png" if model.startswith("gpt-image") else UNASKED[model]
+        steps = params.get("steps", params.get("num_inference_steps"))
+        quality = params.get("output_quality", params.get("output_compression"))
+        return Ordered(
+            size=_size(params),
+            form=FORMATS[params.get("output_format", unasked)],
+            count=params.get("n", 1),
+            quality=quality,
+            seed=params.get("seed"),
+            subject=f"{params['prompt']}|{steps}|{params.get('guidance')}",
+        )
 
     def _signed(self, data: bytes) -> str:
         address = self.publish(data, "/development/images/")
@@ -100,26 +221,23 @@ class OneMinSimulator(Simulator):
         return super()._file(received)
 
 
-def _checked(params: Mapping[str, Any]) -> tuple[int, int]:
-    """The size, once every value is one that the page allows; keys that it does not have are ignored."""
-    prompt = params.get("prompt")
-    require(isinstance(prompt, str) and bool(prompt), "prompt is required")
+def _size(params: Mapping[str, Any]) -> tuple[int, int]:
+    """The pixels made of values that the model's page allows."""
+    if "size" in params:
+        return pixels(params["size"])
     ratio = params.get("aspect_ratio", "1:1")
+    if ratio == "custom":
+        width, height = params.get("width", 1024), params.get("height", 1024)
+        require(width * height <= 2 * 1024 * 1024, "at most 2 megapixels in all")
+        return _rounded(width, 32), _rounded(height, 32)
     require(ratio in RATIOS, f"aspect_ratio must be one of {', '.join(RATIOS)}")
-    require(params.get("output_format", "png") in FORMATS, "output_format must be jpg or png")
-    for name, least, most in (
-        ("output_quality", 0, 100),
-        ("steps", 15, 50),
-        ("guidance", 2, 5),
-        ("safety_tolerance", 1, 6),
-        ("seed", 0, 2**32 - 1),
-    ):
-        value = params.get(name, least)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        require(number and least <= value <= most, f"{name} must be {least}-{most}")
-    upsampling = params.get("prompt_upsampling", False)
-    require(isinstance(upsampling, bool), "prompt_upsampling must be a boolean")
-    return RATIOS[ratio]
+    scale = float(params.get("megapixels", "1")) ** 0.5
+    width, height = RATIOS[ratio]
+    return _rounded(width * scale, 16), _rounded(height * scale, 16)
+
+
+def _rounded(side: float, multiple: int) -> int:
+    return int(side / multiple + 0.5) * multiple
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Literal
 
-from tests.simulators.base import Fault, Kind, Refused, Simulator, encoded, require, running
+from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
+from tests.simulators.pages import SMALL_GPT_SIZES, large_gpt_size, pixels
 
 KNOWN = frozenset(
     {
@@ -31,7 +32,6 @@ KNOWN = frozenset(
         "user",
     }
 )
-SMALL_SIZES = ("1024x1024", "1536x1024", "1024x1536")
 FORMATS = ("png", "jpeg", "webp")
 TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 
@@ -77,29 +77,29 @@ class OpenAISimulator(Simulator):
         require(isinstance(body, dict), "We could not parse the JSON body of your request.")
         if fault.soft_fail:
             return answer_json(self.refusal(Refused(200, fault.message, code=fault.code)))
-        model = str(body.get("model"))
-        ours = re.match(r"gpt-image-|chatgpt-image-", model) is not None
-        if ours:
-            _check_strictly(model, body)
-        size = _size(body)
+        made = self.make_ordered(self.ordered(body), fault)
+        mode = "b64" if _is_ours(body) else self.mode
+        tokens = {"input_tokens": 10, "output_tokens": 20 * len(made), "total_tokens": 10 + 20 * len(made)}
+        data = [self._item(each, mode, fault) for each in made]
+        return answer_json({"created": 1, "data": data, "usage": tokens, **fault.extra})
+
+    def ordered(self, body: Any) -> Ordered:
+        require(isinstance(body, dict), "We could not parse the JSON body of your request.")
+        if _is_ours(body):
+            _check_strictly(str(body["model"]), body)
         form = body.get("output_format", "png")
         require(form in FORMATS, "Invalid value: output_format", param="output_format", code="invalid_value")
         count = body.get("n", 1)
         require(isinstance(count, int) and 1 <= count <= 10, "n must be between 1 and 10", param="n")
         require(bool(body.get("prompt")), "prompt is required", param="prompt")
-        subject = f"{body['prompt']}|{body.get('negative_prompt')}|{body.get('steps')}|{body.get('guidance')}|{size}"
-        made = self.make(
-            subject,
-            size,
-            fault,
-            seed=body.get("seed"),
-            count=count,
+        return Ordered(
+            size=_size(body),
             form=str(form),
+            count=count,
             quality=body.get("output_compression"),
+            seed=body.get("seed"),
+            subject=f"{body['prompt']}|{body.get('negative_prompt')}|{body.get('steps')}|{body.get('guidance')}",
         )
-        tokens = {"input_tokens": 10, "output_tokens": 20 * len(made), "total_tokens": 10 + 20 * len(made)}
-        data = [self._item(each, "b64" if ours else self.mode, fault) for each in made]
-        return answer_json({"created": 1, "data": data, "usage": tokens, **fault.extra})
 
     def _item(self, data: bytes, mode: Mode, fault: Fault) -> dict[str, Any]:
         written = encoded(data, data_uri=fault.data_uri)
@@ -111,12 +111,14 @@ class OpenAISimulator(Simulator):
         return {"url": address} if mode == "url" else {"url": address, "b64_json": written}
 
 
+def _is_ours(body: Mapping[str, Any]) -> bool:
+    """Whether the model is one of OpenAI's own."""
+    return re.match(r"gpt-image-|chatgpt-image-", str(body.get("model"))) is not None
+
+
 def _size(body: Mapping[str, Any]) -> tuple[int, int]:
     size = body.get("size") or "1024x1024"
-    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", "1024x1024" if size == "auto" else str(size))
-    require(found is not None, "Invalid value: size", param="size", code="invalid_value")
-    assert found is not None
-    return int(found[1]), int(found[2])
+    return pixels("1024x1024" if size == "auto" else str(size))
 
 
 def _check_strictly(model: str, body: Mapping[str, Any]) -> None:
@@ -133,16 +135,8 @@ def _check_strictly(model: str, body: Mapping[str, Any]) -> None:
     compressed = body.get("output_compression") is not None
     require(not (compressed and form == "png"), "output_compression needs jpeg or webp", param="output_compression")
     size = body.get("size", "auto")
-    if re.match(r"gpt-image-1\b", model):
-        require(size in (*SMALL_SIZES, "auto"), "Invalid value: size", param="size", code="invalid_value")
-        return
-    width, height = _size(body)
-    fits = (
-        width % 16 == height % 16 == 0
-        and max(width, height) <= min(3840, 3 * min(width, height))
-        and 655_360 <= width * height <= 8_294_400
-    )
-    require(fits, f"Invalid size {size}", param="size", code="invalid_value")
+    fits = size in SMALL_GPT_SIZES if re.match(r"gpt-image-1\b", model) else large_gpt_size().fits(size)
+    require(fits or size == "auto", f"Invalid size {size}", param="size", code="invalid_value")
 
 
 @contextmanager
