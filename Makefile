@@ -22,6 +22,12 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
+# Clients of the gateway that the tests run unmodified, each in a folder of its own; Node is there for those of npm.
+CLIENTS := .clients
+JS := tests/clients/js
+JS_INSTALLED := $(JS)/node_modules/.installed
+NOT_INSTALLED = echo "$(1) could not be installed: its tests are reported as not run"
+NODE = $(BIN)/python -m scripts.node --version >/dev/null 2>&1 || $(MAKE) $(CLIENTS)/node/.installed
 
 .PHONY: help
 help: ## print this list
@@ -51,8 +57,22 @@ $(DEV): requirements/dev.txt $(RUNTIME)
 run: setup ## serve the embedded default on http://127.0.0.1:8000 (ARGS="--port 9000" adds to it)
 	@exec $(BIN)/imagegate serve $(ARGS)
 
+# That a client cannot be had fails nothing here: whether its tests may be left out is decided where they run.
+$(CLIENTS)/%/.installed: requirements/client-%.txt | $(DEV)
+	@echo "installing the client $* into $(@D)"
+	@rm -rf $(@D)
+	@$(LOCKED) --target $(@D) -r $< && touch $@ || $(call NOT_INSTALLED,the client $*)
+
+$(JS_INSTALLED): $(JS)/package.json $(JS)/package-lock.json | $(DEV)
+	@echo "installing the clients of npm into $(@D)"
+	@$(NODE)
+	@$(BIN)/python -m scripts.node ci --silent && touch $@ || $(call NOT_INSTALLED,a client of npm)
+
+.PHONY: clients
+clients: $(CLIENTS)/openai-1/.installed $(CLIENTS)/langchain/.installed $(JS_INSTALLED) ## install the clients that the tests run
+
 .PHONY: test
-test: $(DEV) ## run the tests with coverage (ARGS="-k seed" chooses)
+test: $(DEV) clients ## run the tests with coverage (ARGS="-k seed" chooses)
 	@$(BIN)/python -m scripts.test_needs
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -n $(WORKERS) $(ARGS)
@@ -96,8 +116,12 @@ lock: $(DEV) ## compile requirements/*.txt from pyproject.toml (ARGS=--upgrade: 
 	@$(COMPILE) pyproject.toml --extra dev --constraints requirements/runtime.txt --output-file requirements/dev.txt $(ARGS)
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 		$(COMPILE) - --output-file requirements/build.txt $(ARGS)
+	@for client in langchain node openai-1; do \
+		$(COMPILE) --group $$client --output-file requirements/client-$$client.txt $(ARGS); done
+	@$(NODE)
+	@$(BIN)/python -m scripts.node install --package-lock-only --silent
 
 .PHONY: clean
 clean: ## remove what can be made again, .venv included; pictures and state stay
-	rm -rf $(VENV) .bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) $(CLIENTS) $(JS)/node_modules .bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

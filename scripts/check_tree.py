@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import site
 import sys
@@ -73,6 +74,7 @@ def in_locks() -> Iterator[str]:
         "runtime": project["project"]["dependencies"],
         "dev": project["project"]["dependencies"] + project["project"]["optional-dependencies"]["dev"],
         "build": project["build-system"]["requires"],
+        **{f"client-{name}": client for name, client in project.get("dependency-groups", {}).items()},
     }
     for name, requirements in wanted.items():
         path = f"requirements/{name}.txt"
@@ -92,6 +94,20 @@ def in_locks() -> Iterator[str]:
         yield f"requirements: tests would run with other versions than the service of {', '.join(apart)}: make lock"
 
 
+def in_npm_lock() -> Iterator[str]:
+    """The same of the clients that come from npm."""
+    path = "tests/clients/js/package-lock.json"
+    text = (ROOT / path).read_text(encoding="utf-8")
+    if ADDRESS.search(text) or '"resolved"' in text:
+        yield f"{path}: says where to download from"
+    wanted = json.loads((ROOT / path).with_name("package.json").read_text(encoding="utf-8"))["dependencies"]
+    packages = json.loads(text)["packages"]
+    for name, version in wanted.items():
+        locked = packages.get(f"node_modules/{name}", {}).get("version")
+        if locked != version:
+            yield f"{path}: package.json asks for {name} {version}, locked is {locked or 'nothing'}: make lock"
+
+
 def started_by_python() -> Iterator[str]:
     for folder in site.getsitepackages():
         for found in Path(folder).glob("*.pth"):
@@ -100,7 +116,7 @@ def started_by_python() -> Iterator[str]:
 
 
 def main() -> int:
-    faults = [*in_files(), *in_locks(), *started_by_python()]
+    faults = [*in_files(), *in_locks(), *in_npm_lock(), *started_by_python()]
     for fault in faults:
         print(fault)
     return 1 if faults else 0

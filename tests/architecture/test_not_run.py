@@ -65,6 +65,18 @@ def test_a_test_that_needs_a_missing_program_says_how_to_get_it(
     assert "apt-get install nginx-light" in how_to_get("nginx")
 
 
+def test_a_client_that_is_not_installed_is_missing_until_its_last_file_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(test_needs, "ROOT", tmp_path)
+    monkeypatch.setitem(NEEDS, "client-openai-1", test_needs.Client("there/.installed"))
+    (tmp_path / "there").mkdir()
+    assert missing(["client-openai-1"]) == ["client-openai-1"]
+    assert "`make clients`" in how_to_get("client-openai-1")
+    (tmp_path / "there/.installed").touch()
+    assert missing(["client-openai-1"]) == []
+
+
 def test_needs_are_read_out_of_the_tests_themselves(tmp_path: Path) -> None:
     source = 'import pytest\n@pytest.mark.needs("redis-server", "nginx")\ndef test_x(): ...\n'
     (tmp_path / "test_one.py").write_text(source)
