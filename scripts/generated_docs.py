@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pydantic import BaseModel
@@ -20,20 +20,15 @@ from gateway.config.model import Auth, Budget, KeyEntry, Normalization, Outbound
 from normalization.capabilities import behaviors
 from normalization.errors import ConfigurationError, ImagegateError
 from normalization.parameters import PARAMETERS, Parameter
+from normalization.rules import Price
 from normalization.table import named_ratio, table_size
 from normalization.vocabulary import Tier
 from providers.base import Options
+from providers.prices import CATALOGUE
 from providers.registry import PROVIDERS
 from scripts.files import ROOT
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table; None is an empty cell, a pipe is escaped."""
-
-    def line(cells: Iterable[object]) -> str:
-        return "| " + " | ".join("" if cell is None else str(cell).replace("|", "\\|") for cell in cells) + " |"
-
-    return "\n".join([line(heads), "|" + "---|" * len(heads), *map(line, rows)])
+from scripts.markdown import table
+from scripts.provider_docs import overview, providers
 
 
 def descendants(base: type[ImagegateError]) -> list[type[ImagegateError]]:
@@ -155,6 +150,20 @@ def matrix() -> str:
     return table(heads, rows)
 
 
+def prices() -> str:
+    def dollars(price: Price | None) -> str:
+        parts = {} if price is None else price.parts
+        return ", ".join(f"`{name}: {usd}`" for name, usd in parts.items()) or "unknown"
+
+    return table(
+        ("provider type", "model", "the page says", "price", "read", "source"),
+        (
+            (f"`{kind}`", f"`{model}`", each.said, dollars(each.price), each.read, f"[page]({each.source})")
+            for (kind, model), each in CATALOGUE.items()
+        ),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """`file` is relative to the repository."""
@@ -169,7 +178,11 @@ PARTS: tuple[Part, ...] = (
     Part("docs/api.md", "parameters", parameters),
     Part("docs/configuration.md", "settings", settings),
     Part("docs/configuration.md", "limits", limits),
+    Part("docs/prices.md", "prices", prices),
     Part("docs/contributing.md", "verbs", verbs),
     Part("docs/normalization.md", "sizes", sizes),
     Part("docs/normalization.md", "matrix", matrix),
+    Part("docs/providers.md", "overview", overview),
+    Part("docs/providers.md", "providers", providers),
+    Part("README.md", "providers", lambda: overview("docs/providers.md")),
 )

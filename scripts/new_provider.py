@@ -69,7 +69,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     for file, text in written.items():
         file.write_text(text, encoding="utf-8")
     print(f"wrote {', '.join(str(file.relative_to(root)) for file in written)}")
-    print("now docs/adding-a-provider.md, then: make fix golden check test")
+    print("now docs/adding-a-provider.md, then: make fix golden docs check test")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Our side of the wire to a FLUX worker: the repository's own, or Modular's `max serve`.
+"""FLUX worker: our side of the wire to one of your own, this repository's or Modular's `max serve`.
 
 The worker forbids options that it does not know and works on one request at a time. It costs GPU time, not money: a
 request that failed may go to another route without anything being bought twice.

@@ -1,4 +1,4 @@
-"""Our side of the sketch: what it can be asked for, and the work that makes the picture here.
+"""sketch, built in: what it can be asked for, and the work that makes the picture here.
 
 There is no wire. A submission is `Work` for the codec pool, whose bytes are the picture.
 """

@@ -11,7 +11,8 @@ import pytest
 
 from scripts import check_docs, check_sizes, check_tree
 from scripts.check_licences import closure, licence, permitted
-from scripts.generated_docs import PARTS, Part, table
+from scripts.generated_docs import PARTS, Part
+from scripts.markdown import table
 
 
 @pytest.mark.parametrize(
