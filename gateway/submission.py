@@ -33,8 +33,8 @@ from normalization.errors import (
     UpstreamUnavailable,
 )
 from normalization.plan import Call
-from providers.base import Artifact, Broken, Done, Failed, Pending, Stage, WireReply, WireRequest, Work
 from normalization.pricing import components
+from providers.base import Artifact, Broken, Done, Failed, Pending, Stage, WireReply, WireRequest, Work
 from providers.transport import Target, Transport
 
 log = logging.getLogger("imagegate.submission")

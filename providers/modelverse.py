@@ -17,6 +17,7 @@ from normalization.rules import Count, Output, Profile, Row, same, within
 from normalization.vocabulary import Format
 from providers.base import Done, Failed, Options, Reply, Traits, WireReply, WireRequest
 from providers.failures import bad_response, complaint_of, failure
+from providers.prices import price_of
 from providers.replies import images_of, read_object, usage_of
 from providers.rows import (
     THREE_SIZES,
@@ -90,6 +91,7 @@ class ModelVerse:
             output=known.output,
             count=known.count,
             extra="forward",
+            price=price_of(self.type, model),
         )
 
     def headers(self, secret: str | None) -> Mapping[str, str]:

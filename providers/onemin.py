@@ -20,6 +20,7 @@ from normalization.rules import Output, Profile, Row, converted, same, within
 from normalization.vocabulary import Format, Size, Tier
 from providers.base import Done, Failed, Options, Reply, Traits, WireReply, WireRequest
 from providers.failures import MODERATION_OF_A_JOB, bad_response, complaint_in, failure, moderated, redacted
+from providers.prices import price_of
 from providers.replies import artifact, mapping, read_object, sequence, text
 from providers.rows import (
     THREE_SIZES,
@@ -193,6 +194,7 @@ class OneMin:
             extra="forward",
             extra_under=FIELDS,
             prompt_max=known.prompt_max,
+            price=price_of(self.type, model),
         )
 
     def headers(self, secret: str | None) -> Mapping[str, str]:

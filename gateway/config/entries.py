@@ -154,14 +154,6 @@ class PriceEntry(Section):
         None, description="US dollars for each megapixel, counted up to the next whole one for each picture."
     )
     usd_per_request: Dollars | None = Field(None, description="US dollars for each submission.")
-
-    @model_validator(mode="after")
-    def _says_something(self) -> PriceEntry:
-        if self.value == Price():
-            raise refused("a price without a number", ", ".join(PriceEntry.model_fields))
-        return self
-
-    @property
     usd_per_input_image: Dollars | None = Field(
         None, description="US dollars for each input picture, counted again for each submission that it goes with."
     )
@@ -170,6 +162,14 @@ class PriceEntry(Section):
         description="US dollars for each megapixel of the input pictures, counted up to the next whole one for each "
         f"picture, and up to {INPUT_MEGAPIXELS_MOST}.",
     )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> PriceEntry:
+        if self.value == Price():
+            raise refused("a price without a number", ", ".join(PriceEntry.model_fields))
+        return self
+
+    @property
     def value(self) -> Price:
         return Price(**{name: getattr(self, name) for name in PriceEntry.model_fields})
 
@@ -180,7 +180,9 @@ class RouteEntry(Section):
     provider: Text = Field(description="A name under providers.")
     model: Text = Field(description="The provider's own model id.")
     price: PriceEntry | None = Field(
-        None, description="null = unknown; sketch and flux_worker cost nothing unless a price is given."
+        None,
+        description="What it costs; null = the provider's public price where it is known. sketch and flux_worker cost "
+        "nothing unless a price is given.",
     )
     weight: Amount = Field(1.0, description="Share of the requests under strategy: weighted.")
     defaults: dict[str, Any] = Field(
