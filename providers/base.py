@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 from normalization.errors import ImagegateError
 from normalization.plan import Call
@@ -196,6 +196,18 @@ class Options:
     extras: Literal["forward", "drop"] | None = None
     edits: Literal["multipart", "json"] = "multipart"
     profile: Literal["gpt-image", "generic"] | None = None
+    webhook_url: str | None = None
+    """Where the provider may tell that a job has ended; None = it is not asked to."""
+
+
+@runtime_checkable
+class Notifying(Protocol):
+    """What an adapter has besides whose provider can tell that a job has ended."""
+
+    def notice(self, headers: Mapping[str, str], body: bytes, secret: str) -> str | None:
+        """The job that a webhook is about, once its signature over the raw `body` is proven to be made with `secret`,
+        the provider's API key; None where it is not, or names no job. Header names are looked up in lower case."""
+        ...
 
 
 class Provider(Protocol):

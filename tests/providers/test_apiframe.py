@@ -150,8 +150,13 @@ def test_ultra_takes_ratios_alone_and_no_webp(apiframe: Apiframe) -> None:
 
 def test_extras_reach_the_models_own_object(apiframe: Apiframe) -> None:
     assert planned(apiframe, MODEL, safety=3).calls[0].payload["fluxParams"]["safety"] == 3
-    other = planned(apiframe, "midjourney", provider_options={"p": {"midjourneyParams": {"chaos": 5}}})
-    assert other.calls[0].payload == {"prompt": "a red fox", "model": "midjourney", "midjourneyParams": {"chaos": 5}}
+    assert planned(apiframe, "midjourney", chaos=5).calls[0].payload["midjourneyParams"] == {"chaos": 5}
+    unknown = planned(apiframe, "ideogram-v2a", provider_options={"p": {"ideogramParams": {"style_type": "Anime"}}})
+    assert unknown.calls[0].payload == {
+        "prompt": "a red fox",
+        "model": "ideogram-v2a",
+        "ideogramParams": {"style_type": "Anime"},
+    }
 
 
 @pytest.mark.parametrize("shape", ["images", "string"])
@@ -242,6 +247,15 @@ def test_a_failed_job_is_refunded_and_only_content_ends_the_search(
     reply = looked(apiframe, {"status": "FAILED", "error": said, "creditCost": 0})
     assert isinstance(reply, Failed)
     assert (type(reply.error), reply.refused) == (error, refused)
+
+
+@pytest.mark.parametrize(("cost", "refused"), [(0, True), (10, False), (None, False)])
+def test_a_cancelled_job_has_ended_and_is_refunded_only_where_it_says_so(
+    apiframe: Apiframe, cost: int | None, refused: bool
+) -> None:
+    reply = looked(apiframe, {"status": "CANCELLED", "error": None, "creditCost": cost})
+    assert isinstance(reply, Failed)
+    assert (type(reply.error), reply.refused) == (GenerationFailed, refused)
 
 
 def test_a_failed_job_that_was_charged_all_the_same_is_no_refusal(apiframe: Apiframe) -> None:

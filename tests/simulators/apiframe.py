@@ -1,60 +1,39 @@
-"""apiframe: POST /v2/images/generate, GET /v2/jobs/{id}, and the file host of its results.
+"""apiframe: POST /v2/images/generate, GET /v2/jobs/{id}, its webhooks, and the file host of its results.
 
-Source: docs-v2.apiframe.ai, one page per model; values and rounding of fluxParams as Replicate's schemas of the same
-models have them.
+Sources: docs-v2.apiframe.ai, and apiframe's Node SDK for how a webhook is signed; `apiframe_models` for what each model
+takes.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
+import hmac
+import json
+import threading
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
+from urllib.parse import urlsplit
 
+import httpx
+
+from tests.simulators.apiframe_models import FORMATS, TAKEN
 from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
-from tests.simulators.pages import UNLISTED, Page, boolean, check, number, one_of, sides, text, whole
+from tests.simulators.pages import UNLISTED
 
-RATIOS = ("1:1", "16:9", "3:2", "2:3", "4:5", "5:4", "9:16", "3:4", "4:3")
-AREAS = {"0.5 MP": 0.5, "1 MP": 1.0, "2 MP": 2.0, "4 MP": 4.0}
-ULTRA_RATIOS = ("21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21")
-FORMATS = {"jpg": "jpeg", "png": "png", "webp": "webp"}
 COST = 10
 """Credits of a job."""
 
-_ANY: Page = {
-    "aspect_ratio": one_of(*RATIOS),
-    "output_format": one_of(*FORMATS),
-    "output_quality": whole(0, 100),
-    "seed": whole(0, 2**32 - 1),
-}
-_CUSTOM: Page = {**_ANY, "aspect_ratio": one_of(*RATIOS, "custom"), **sides(256, 2048)}
-_AREA: Page = {**_CUSTOM, "resolution": one_of(*AREAS)}
-_UPSAMPLING: Page = {"prompt_upsampling": boolean()}
+OBJECTS = {taken.under for taken in TAKEN.values()}
+"""Objects of parameters; a model takes its own and no other."""
 
-PAGES: Mapping[str, Page] = {
-    "flux-2-max": _AREA,
-    "flux-2-pro": {**_AREA, **_UPSAMPLING},
-    "flux-2-flex": {**_AREA, **_UPSAMPLING, "steps": whole(1, 50), "guidance": number(1.5, 10)},
-    "flux-2-dev": {**_CUSTOM, "go_fast": boolean()},
-    "flux-1.1-pro": {**_CUSTOM, **_UPSAMPLING, **sides(256, 1440), "image_prompt": text()},
-    "flux-1.1-pro-ultra": {
-        "aspect_ratio": one_of(*ULTRA_RATIOS),
-        "output_format": one_of("jpg", "png"),
-        "seed": whole(0, 2**32 - 1),
-        "raw": boolean(),
-        "image_prompt": text(),
-        "image_prompt_strength": number(0, 1),
-    },
-    # A Flux model that came after these pages, with what all of them have.
-    "flux-unlisted": _ANY,
-}
-"""The fields of fluxParams."""
-MIDJOURNEY = "midjourney"
-"""A model with an object of parameters of its own, which the simulator does not look at."""
-MULTIPLES: Mapping[str, int] = {"flux-2-flex": 32, "flux-2-dev": 32, "flux-1.1-pro": 32}
-"""What custom sides are rounded to, where it is not 16. The page of flux-2-dev is silent: the coarser of the two."""
+Webhooks = Literal["once", "twice", "never", "early", "forged", "forged first", "lying"]
+"""How a job's end is told: before the submission is even answered, with a signature that is none, first with a wrong
+one and then with the right one, or as an end while the job still goes on."""
 
 
 @dataclass
@@ -64,6 +43,9 @@ class Job:
     files: list[str]
     error: str | None = None
     looks: int = 0
+    webhook_url: str | None = None
+    ended: bool = False
+    """Ended by itself, however often it was looked at."""
 
 
 class ApiframeSimulator(Simulator):
@@ -76,10 +58,19 @@ class ApiframeSimulator(Simulator):
         looks_until_done: int = 2,
         result_shape: Literal["images", "string"] = "images",
         lost_looks: int = 0,
+        webhooks: Webhooks = "once",
+        signed_with: Literal["bytes", "hex"] = "bytes",
     ) -> None:
         """A job is QUEUED, then PROCESSING, and done at look number `looks_until_done`, counted from 0; its first
-        `lost_looks` looks find nothing, as books that lag behind do."""
+        `lost_looks` looks find nothing, as books that lag behind do. One whose webhooks tell the truth has ended by
+        itself when they do. `signed_with`: which spelling of the key's SHA-256 signs them."""
         super().__init__(key=key)
+        self.webhooks, self.signed_with = webhooks, signed_with
+        self.told: list[int] = []
+        """What the webhooks were answered with, in their order."""
+        self.all_told = threading.Event()
+        self._due: list[tuple[Job, str]] = []
+        self._telling: set[asyncio.Task[None]] = set()
         self.looks_until_done, self.result_shape, self.lost_looks = looks_until_done, result_shape, lost_looks
         self.jobs: dict[str, Job] = {}
         self._by_key: dict[str, tuple[bytes, str]] = {}
@@ -96,7 +87,7 @@ class ApiframeSimulator(Simulator):
 
     def refusal(self, refused: Refused) -> Any:
         if refused.status == 402:
-            return {"error": "Insufficient credits", "balance": 0, "cost": COST}
+            return {"error": "Insufficient credits", "creditsAvailable": 0, "creditsRequired": COST}
         return {"error": refused.message}
 
     def generate(self, received: Received, fault: Fault) -> Answer:
@@ -107,6 +98,8 @@ class ApiframeSimulator(Simulator):
             require(first == received.body, "Idempotency-Key was used for another request", status=409)
             return answer_json({"jobId": job_id, "status": "QUEUED"}, 202)
         job = self._start(body, fault)
+        if job.webhook_url is not None and self.webhooks != "never":
+            self._due.append((job, received.headers.get("x-api-key", "")))
         if key is not None:
             self._by_key[key] = (received.body, job.id)
         return answer_json({"jobId": job.id, "status": "QUEUED", **fault.extra}, 202)
@@ -115,16 +108,20 @@ class ApiframeSimulator(Simulator):
         require(isinstance(body, dict), "body must be JSON")
         prompt, model = body.get("prompt"), str(body.get("model"))
         require(isinstance(prompt, str) and 1 <= len(prompt) <= 2000, "prompt must be 1-2000 characters")
-        require(model in (*PAGES, MIDJOURNEY, UNLISTED), f"unknown model {model}", status=404)
-        params = body.get("fluxParams", {})
-        require(isinstance(params, dict), "fluxParams must be an object")
-        if model not in PAGES:
-            require(not params, f"fluxParams are not for {model}")
+        require(model in TAKEN or model == UNLISTED, f"unknown model {model}", status=404)
+        taken = TAKEN.get(model)
+        others = OBJECTS - {taken.under if taken else ""}
+        require(not others & set(body), f"{sorted(others & set(body))} are not for {model}")
+        _webhook_url(body)
+        if taken is None:
             return Ordered((1024, 1024), "png", subject=prompt)
-        check(params, PAGES[model], PAGES)
+        params = body.get(taken.under, {})
+        require(isinstance(params, dict), f"{taken.under} must be an object")
+        taken.check(params)
         return Ordered(
-            size=_ultra_size(params) if model == "flux-1.1-pro-ultra" else _size(params, MULTIPLES.get(model, 16)),
-            form=FORMATS[params.get("output_format", "webp")],
+            size=taken.size(params),
+            form=FORMATS[params.get("output_format", taken.form)],
+            count=taken.always or params.get("number_of_images", 1),
             quality=params.get("output_quality", 80),
             seed=params.get("seed"),
             subject=f"{prompt}|{params.get('steps')}|{params.get('guidance')}",
@@ -132,7 +129,7 @@ class ApiframeSimulator(Simulator):
 
     def _start(self, body: Mapping[str, Any], fault: Fault) -> Job:
         ordered = self.ordered(body)
-        job = Job(str(uuid.uuid4()), str(body["model"]), [])
+        job = Job(str(uuid.uuid4()), str(body["model"]), [], webhook_url=_webhook_url(body))
         self.jobs[job.id] = job
         if fault.soft_fail:
             job.error = fault.message
@@ -149,7 +146,7 @@ class ApiframeSimulator(Simulator):
         assert job is not None
         look, job.looks = job.looks, job.looks + 1
         require(look >= self.lost_looks, "Job not found", status=404)
-        done = look >= self.looks_until_done + self.lost_looks
+        done = job.ended or look >= self.looks_until_done + self.lost_looks
         status = "QUEUED" if look == self.lost_looks else "PROCESSING"
         if done:
             status = "COMPLETED" if job.error is None else "FAILED"
@@ -169,35 +166,56 @@ class ApiframeSimulator(Simulator):
             }
         )
 
+    async def handle(self, received: Received) -> Answer:
+        answer = await super().handle(received)
+        due, self._due = self._due, []
+        for job, key in due:
+            if self.webhooks == "early":
+                await self._tell(job, key)
+            else:
+                task = asyncio.get_running_loop().create_task(self._tell(job, key))
+                self._telling.add(task)
+                task.add_done_callback(self._telling.discard)
+        return answer
+
+    async def _tell(self, job: Job, key: str) -> None:
+        if self.webhooks.startswith("forged"):
+            await self._notify(job, "another-key")
+        if self.webhooks not in ("forged", "lying"):
+            job.ended = True
+        for _ in range({"forged": 0, "twice": 2}.get(self.webhooks, 1)):
+            await self._notify(job, key)
+        self.all_told.set()
+
+    async def _notify(self, job: Job, key: str) -> None:
+        failed = job.error is not None
+        said: dict[str, Any] = {"event": "failed" if failed else "completed", "jobId": job.id, "model": job.model}
+        said |= {"status": "FAILED", "error": job.error} if failed else {"status": "COMPLETED", "progress": 100.0}
+        # Spaced as no serialiser of ours would: the signature is over these bytes and no others.
+        body = (json.dumps(said, indent=1, separators=(" ,", " : ")) + "\n").encode()
+        digest = hashlib.sha256(key.encode())
+        secret = digest.digest() if self.signed_with == "bytes" else digest.hexdigest().encode()
+        headers = {
+            "content-type": "application/json",
+            "x-webhook-event": str(said["event"]),
+            "x-webhook-signature": f"sha256={hmac.new(secret, body, 'sha256').hexdigest()}",
+        }
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            answer = await client.post(str(job.webhook_url), content=body, headers=headers)
+        self.told.append(answer.status_code)
+
     def _result(self, job: Job) -> Any:
         if self.result_shape == "string":
             return job.files[0] if job.files else None
         return {"images": job.files}
 
 
-def _size(params: Mapping[str, Any], multiple: int) -> tuple[int, int]:
-    """The pixels made: `custom` ones to the nearest multiple, else the ratio's at the resolution."""
-    ratio = params.get("aspect_ratio", "1:1")
-    if ratio == "custom":
-        for side in ("width", "height"):
-            require(side in params, f"{side} is required with aspect_ratio custom")
-        return _rounded(params["width"], multiple), _rounded(params["height"], multiple)
-    width, height = map(int, str(ratio).split(":"))
-    scale = (AREAS[params.get("resolution", "1 MP")] * 1024 * 1024 / (width * height)) ** 0.5
-    # No side is longer than 2048: at 4 MP a wide picture comes out smaller than asked for.
-    scale = min(scale, 2048 / max(width, height))
-    return _rounded(width * scale, 16), _rounded(height * scale, 16)
-
-
-def _ultra_size(params: Mapping[str, Any]) -> tuple[int, int]:
-    """About 4 megapixels, whatever the ratio."""
-    width, height = map(int, params.get("aspect_ratio", "1:1").split(":"))
-    scale = (4 * 1024 * 1024 / (width * height)) ** 0.5
-    return int(width * scale / 32 + 0.5) * 32, int(height * scale / 32 + 0.5) * 32
-
-
-def _rounded(side: float, multiple: int) -> int:
-    return max(256, min(2048, int(side / multiple + 0.5) * multiple))
+def _webhook_url(body: Mapping[str, Any]) -> str | None:
+    url, events = body.get("webhookUrl"), body.get("webhookEvents")
+    require(url is None or urlsplit(str(url)).scheme in ("http", "https"), "webhookUrl must be a URL")
+    allowed = {"progress", "completed", "failed"}
+    require(events is None or (bool(events) and set(events) <= allowed), "webhookEvents: an unknown event, or none")
+    return None if url is None else str(url)
 
 
 @contextmanager

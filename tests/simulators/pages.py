@@ -45,6 +45,10 @@ def text(most: int = 32_000) -> Takes:
     return Takes(lambda value: isinstance(value, str) and 1 <= len(value) <= most, f"text of 1-{most} characters")
 
 
+def ratio() -> Takes:
+    return Takes(lambda value: re.fullmatch(r"\d+:\d+", str(value)) is not None, "two whole numbers, W:H")
+
+
 def boolean() -> Takes:
     return Takes(lambda value: isinstance(value, bool), "true or false")
 

@@ -8,7 +8,7 @@ import pytest
 
 from providers.registry import PROVIDERS
 from tests.simulators import ApiframeSimulator, ModelVerseSimulator, OneMinSimulator
-from tests.simulators.apiframe import PAGES as APIFRAME
+from tests.simulators.apiframe_models import PAGES as APIFRAME
 from tests.simulators.base import Refused
 from tests.simulators.modelverse import PAGES as MODELVERSE
 from tests.simulators.onemin import PAGES as ONEMIN

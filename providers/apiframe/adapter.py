@@ -1,93 +1,28 @@
 """apiframe: a job is submitted, then looked at until it is completed or failed.
 
-Sources: docs-v2.apiframe.ai, "Image Generation", "Get Job" and the pages of the Flux models. Where a page is silent on
-the values of a field, the schemas of the same models at Replicate say them, which these mirror field by field.
+Sources: docs-v2.apiframe.ai, "Image Generation", "Get Job" and "Webhooks", and the OpenAPI document of apiframe's own
+Node SDK (github.com/apiframe-ai/apiframe-nodejs-sdk).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from normalization.errors import BadUpstreamImage, GenerationFailed, OutcomeUnknown
-from normalization.geometry import Grid, Offers, Ratios
 from normalization.plan import Call
-from normalization.rules import Output, Profile, Row, same, within
-from normalization.vocabulary import Format, Size, Tier
+from normalization.rules import Profile
+from providers.apiframe import webhooks
+from providers.apiframe.models import MODELS, model_of
 from providers.base import Artifact, Done, Failed, Options, Pending, Reply, Traits, WireReply, WireRequest
 from providers.failures import MODERATION_OF_A_JOB, bad_response, complaint_in, failure, moderated, redacted
+from providers.prices import price_of
 from providers.replies import artifact, read_object, text
-from providers.rows import FOUR_TIERS, NINE_RATIOS, prompt_alone, quality_as_steps
 
-FLUX = "fluxParams"
-
-JPG_PNG_WEBP: Final = {Format.PNG: "png", Format.JPEG: "jpg", Format.WEBP: "webp"}
-JPG_PNG: Final = {Format.PNG: "png", Format.JPEG: "jpg"}
-ULTRA_RATIOS: Final = ("21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21")
-
-RESULT_SECONDS = 90 * 24 * 3600
-"""Files are kept for three months."""
-
-_JOB_ID = re.compile(r"[\w:-][\w.:-]{0,199}", re.ASCII)
-"""What may stand in a path: no slash, and not `..`."""
+RESULT_SECONDS = 24 * 3600
+"""How long files are kept: the FAQ says three months, the OpenAPI document 24 hours unless agreed otherwise."""
 
 _ADDRESSES = ("url", "image_url", "imageUrl")
-
-
-@dataclass(frozen=True, slots=True)
-class Flux:
-    """What differs between the Flux models. `side_most` None: ratios go by name alone, pixels cannot be asked for.
-
-    `width` and `height` count only beside the aspect ratio "custom", and then `resolution` does not.
-    """
-
-    side_most: int | None = 2048
-    multiple: int = 16
-    ratios: tuple[str, ...] = NINE_RATIOS
-    tiers: tuple[Tier, ...] = ()
-    tier_to: str | None = f"{FLUX}.resolution"
-    formats: Mapping[Format, str] = field(default_factory=lambda: JPG_PNG_WEBP)
-    quality_to: str | None = f"{FLUX}.output_quality"
-    guided: bool = False
-    upsampling: bool = False
-
-    @property
-    def offers(self) -> Offers:
-        ratios = Ratios(f"{FLUX}.aspect_ratio", self.ratios, self.tiers, self.tier_to)
-        if self.side_most is None:
-            return Offers(ratios=ratios)
-        return Offers(Grid(_pixels, self.multiple, least=256, most=self.side_most), ratios=ratios)
-
-    @property
-    def rows(self) -> Mapping[str, Row]:
-        rows = {**prompt_alone("prompt"), "seed": same(f"{FLUX}.seed")}
-        if self.upsampling:
-            rows["prompt_upsampling"] = same(f"{FLUX}.prompt_upsampling")
-        if self.guided:
-            rows["steps"] = within(f"{FLUX}.steps", 1, 50)
-            rows["guidance"] = within(f"{FLUX}.guidance", 1.5, 10)
-            rows["quality"] = quality_as_steps(f"{FLUX}.steps", 12, 30, 50)
-        return rows
-
-
-MODELS: Mapping[str, Flux] = {
-    "flux-2-max": Flux(tiers=FOUR_TIERS),
-    "flux-2-pro": Flux(tiers=FOUR_TIERS, upsampling=True),
-    "flux-2-flex": Flux(tiers=FOUR_TIERS, upsampling=True, guided=True),
-    "flux-2-dev": Flux(),
-    "flux-1.1-pro": Flux(side_most=1440, multiple=32, upsampling=True),
-    "flux-1.1-pro-ultra": Flux(
-        side_most=None,
-        ratios=ULTRA_RATIOS,
-        tiers=(Tier.megapixels("4"),),  # the only one it makes: nothing is sent
-        tier_to=None,
-        formats=JPG_PNG,
-        quality_to=None,
-    ),
-}
-ANY_FLUX = Flux(side_most=None)
 
 
 class Apiframe:
@@ -104,28 +39,33 @@ class Apiframe:
         self.options = options
 
     def profile(self, model: str, pictures: int = 0) -> Profile:
-        """Models other than Flux have objects of parameters of their own, which extras and provider_options reach."""
-        flux = MODELS.get(model) or (ANY_FLUX if model.startswith("flux") else None)
+        """A model that no page describes gets its prompt alone; extras and provider_options reach the rest."""
+        known = model_of(model)
         return Profile(
             provider=self.type,
             model=model,
-            rows=prompt_alone("prompt") if flux is None else flux.rows,
-            offers=Offers() if flux is None else flux.offers,
+            rows=known.rows,
+            offers=known.offers,
             constants=(("model", model),),
-            # What is sent when nothing is said is silent here and webp at Replicate.
-            output=Output()
-            if flux is None
-            else Output(f"{FLUX}.output_format", flux.formats, always=True, quality_to=flux.quality_to),
+            output=known.output,
+            count=known.count,
             extra="forward",
-            extra_under=None if flux is None else FLUX,
+            extra_under=known.under,
             prompt_max=2000,
+            price=price_of(self.type, model),
         )
 
     def headers(self, secret: str | None) -> Mapping[str, str]:
         return {} if secret is None else {"X-API-Key": secret}
 
     def submit(self, call: Call, attempt: str) -> WireRequest:
-        return WireRequest("POST", "/v2/images/generate", json=call.payload, headers={"Idempotency-Key": attempt})
+        json = dict(call.payload)
+        if self.options.webhook_url is not None:
+            json |= {"webhookUrl": self.options.webhook_url, "webhookEvents": list(webhooks.EVENTS)}
+        return WireRequest("POST", "/v2/images/generate", json=json, headers={"Idempotency-Key": attempt})
+
+    def notice(self, headers: Mapping[str, str], body: bytes, secret: str) -> str | None:
+        return webhooks.notice(headers, body, secret)
 
     def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
         return self._read_job(reply, sent) if sent.purpose == "poll" else self._read_submit(reply)
@@ -137,7 +77,7 @@ class Apiframe:
         job = next((body[name] for name in ("jobId", "id", "task_id") if body.get(name)), None)
         if job is None and body.get("error"):
             return failure(reply, self.traits)
-        if not isinstance(job, str) or not _JOB_ID.fullmatch(job):
+        if not isinstance(job, str) or not webhooks.JOB_ID.fullmatch(job):
             return bad_response("no job id", reply, self.traits)
         # A job replayed for the same Idempotency-Key may be finished already; the look says so, after the id is safe.
         return Pending(next=WireRequest("GET", f"/v2/jobs/{job}", purpose="poll"), job=job)
@@ -162,7 +102,9 @@ class Apiframe:
             case "COMPLETED":
                 return _completed(body, job)
             case "FAILED":
-                return _failed(body, job)
+                return _failed(body, job, refunded=not body.get("creditCost"))
+            case "CANCELLED":  # nothing says that these are refunded
+                return _failed(body, job, refunded=body.get("creditCost") == 0)
             case _:  # QUEUED, PROCESSING, or a word that did not exist yet
                 return Pending(next=sent, job=job, progress=_progress(body.get("progress")))
 
@@ -175,13 +117,12 @@ def _completed(body: Mapping[str, Any], job: str) -> Done | Failed:
     return Failed(error, refused=False, outcome="bad_upstream_image")
 
 
-def _failed(body: Mapping[str, Any], job: str) -> Failed:
+def _failed(body: Mapping[str, Any], job: str, *, refunded: bool) -> Failed:
     """Failed jobs are refunded, and say so: another route may try."""
     said = text(body.get("error")) or complaint_in(body).said
     detail = f"job {job}: {redacted(said)}"
     if MODERATION_OF_A_JOB.search(said):
         return moderated(detail)
-    refunded = not body.get("creditCost")
     error = GenerationFailed("the provider could not make the picture", detail=detail)
     return Failed(error, refused=refunded, outcome="generation_failed")
 
@@ -201,7 +142,3 @@ def _progress(percent: Any) -> float | None:
     if isinstance(percent, bool) or not isinstance(percent, int | float):
         return None
     return min(max(percent / 100, 0.0), 1.0)
-
-
-def _pixels(size: Size) -> Mapping[str, Any]:
-    return {f"{FLUX}.aspect_ratio": "custom", f"{FLUX}.width": size.width, f"{FLUX}.height": size.height}
