@@ -1,0 +1,38 @@
+"""A client that leaves stops no provider: its picture is kept, and its place there is taken until it is made."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.served import served, settings_of
+from tests.simulators import max_simulator
+
+WORK_SECONDS = 1.5
+
+
+def test_who_leaves_gives_no_place_at_the_provider_away_and_loses_no_picture(tmp_path: Path) -> None:
+    with max_simulator() as simulator:
+        config = {
+            "auth": {"mode": "none"},
+            "providers": {"p": {"type": "flux_worker", "base_url": simulator.base_url, "max_concurrent": 1}},
+            "models": {"m": {"routes": [{"provider": "p", "model": "black-forest-labs/FLUX.2-dev"}]}},
+            "limits": {"queue_wait_seconds": 0.05},
+        }
+        simulator.fail_next(delay=WORK_SECONDS)
+        body = {"model": "m", "prompt": "a fox", "size": "128x128"}
+        with served(settings_of(tmp_path, config)) as base_url:
+            address = f"{base_url}/images/generations"
+            with pytest.raises(httpx.ReadTimeout):
+                httpx.post(address, json=body, timeout=0.3)
+            busy = httpx.post(address, json=body, timeout=30)
+            assert (busy.status_code, busy.headers["x-should-retry"]) == (503, "true")
+            assert len(simulator.submissions) == 1
+            deadline = time.monotonic() + 20
+            while not (kept := list((tmp_path / "data/pictures").rglob("*.png"))) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            assert len(kept) == 1
+            assert httpx.post(address, json=body, timeout=30).status_code == 200
