@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
-from gateway.api import files, health, images, models, openapi
+from gateway.api import files, health, images, models, openapi, webhooks
 from gateway.api.front import Front, Refusals, http_exception
 from gateway.config.model import Settings
 from gateway.container import Services
@@ -36,8 +36,12 @@ EXPOSED = (
 
 ROUTES = (
     Route("/v1/images/generations", images.generations, methods=["POST"]),
+    Route("/v1/images/edits", images.edits, methods=["POST"]),
+    Route("/v1/images/variations", images.variations, methods=["POST"]),
     Route("/openai/deployments/{model:path}/images/generations", images.generations, methods=["POST"]),
+    Route("/openai/deployments/{model:path}/images/edits", images.edits, methods=["POST"]),
     Route("/v1/images/files/{file}", files.file, methods=["GET", "HEAD"]),
+    Route("/webhooks/{provider}", webhooks.webhook, methods=["POST"]),
     Route("/v1/models", models.models, methods=["GET"]),
     Route("/v1/models/{model:path}", models.model, methods=["GET"]),
     Route("/healthz", health.live, methods=["GET"]),

@@ -60,11 +60,11 @@ class Backend:
     targets: tuple[Target, ...]
     gate: Gate
     polling: Polling = field(default_factory=Polling)
+    turns: itertools.count[int] = field(default_factory=itertools.count)
     polling_told: Polling = field(default_factory=Polling)
-    """The same once a webhook has told that the job has ended."""
+    """As `polling`, once a webhook has told that the job has ended."""
     webhooks: Webhooks | None = None
     """None = the provider is not asked to tell when a job has ended."""
-    turns: itertools.count[int] = field(default_factory=itertools.count)
 
     def target(self) -> Target:
         """The address for the next submission, in turn."""
@@ -140,13 +140,15 @@ def _build(name: str, entry: ProviderEntry, settings: Settings, gate: Gate | Non
         gate.resize(limit)
     said = entry.poll_seconds
     polling = None if said is None else Polling(said.first, said.factor, said.max)
-    told = webhook_url is not None and secret is not None and isinstance(adapter, Notifying)
+    webhooks = None
+    if webhook_url is not None and secret is not None and isinstance(adapter, Notifying):
+        webhooks = Webhooks(adapter, secret)
     return Backend(
         name=name,
         adapter=adapter,
         targets=targets,
         gate=gate,
-        polling=polling or (RARE if told else Polling()),
+        polling=polling or (RARE if webhooks else Polling()),
         polling_told=polling or Polling(),
-        webhooks=Webhooks(adapter, secret) if told else None,
+        webhooks=webhooks,
     )

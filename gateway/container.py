@@ -20,8 +20,10 @@ from gateway.services.attempts import Attempts
 from gateway.services.attempts_sqlite import SqliteAttempts
 from gateway.services.codecs import CodecPool, PoolSettings
 from gateway.services.hosting import Hosting
+from gateway.services.intake import Intake
 from gateway.services.rates import KeyRates
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
+from gateway.services.spool import Spool
 from gateway.services.storage import Storage
 from gateway.services.storage_file import FileStorage
 from gateway.services.storage_memory import MemoryStorage
@@ -54,6 +56,8 @@ class Services:
         self.storage: Storage
         self.signer: Signer
         self.hosting: Hosting
+        self.spool: Spool
+        self.intake: Intake
         self.attempts: Attempts
         self.pool: CodecPool
         self.transport: Transport
@@ -110,6 +114,8 @@ class Services:
         )
         self.transport = Transport()
         self.fetcher = Fetcher()
+        self.spool = Spool(data_dir)
+        self.intake = Intake(self.pool, self.fetcher, self.spool, limits, settings.network.allow_private)
         finisher = Finisher(
             pool=self.pool,
             fetcher=self.fetcher,
@@ -127,7 +133,13 @@ class Services:
         )
         self.hosting = Hosting(self.storage, self.signer)
         driver = Driver(
-            self.transport, self.attempts, finisher, self.hosting, limits.queue_wait_seconds, limits.settle_seconds
+            self.transport,
+            self.attempts,
+            finisher,
+            self.hosting,
+            limits.queue_wait_seconds,
+            limits.settle_seconds,
+            self.wakes,
         )
         self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL))
         self._sweeper = asyncio.create_task(self._sweep())

@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from gateway.outcome import CallResult, Candidate, Delivered, OnUnknown, Order, Outcome, Part
 from gateway.submission import Driver
@@ -124,7 +125,7 @@ class _Work:
         if not self.pictures:
             raise most_specific(self.errors)
         return Outcome(
-            pictures=tuple(self.pictures[place] for place in sorted(self.pictures)),
+            placed=tuple(sorted(self.pictures.items(), key=itemgetter(0))),
             failed=self.order.request.n - len(self.pictures),
             parts=tuple(part for part in self.parts if part.results),
             attempts=tuple(self.order.progress.attempts),

@@ -33,6 +33,8 @@ class Asked:
     response_format: ResponseFormat | None = None
     base: str = ""
     """The address under which a provider could fetch pictures from the gateway."""
+    promptless: bool = False
+    """A prompt may be missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,15 @@ class Ordering:
         if key not in self._profiles:
             self._profiles[key] = self.backends[provider].adapter.profile(model, pictures)
         return self._profiles[key]
+
+    def check(self, asked: Asked, resolved: Resolved) -> None:
+        """Raise what is wrong with the parameters, before anything is done about the pictures."""
+        self._read(asked, resolved, None)
+
+    def promptless(self, resolved: Resolved) -> bool:
+        """Whether a route of the model makes a picture from a picture alone."""
+        profiles = (self.profile(route.provider, route.model, 1) for route in resolved.routes)
+        return any("edit" in profile.operations and profile.prompt_optional for profile in profiles)
 
     def prepare(self, asked: Asked, resolved: Resolved, *, strict: bool | None = None) -> Prepared:
         """Plan every route of the resolved model. Raises CallerError: a bad parameter, no route that can serve the
@@ -108,6 +119,7 @@ class Ordering:
             default_model=resolved.model,
             operation=asked.operation,
             default_format=asked.format,
+            prompt_required=not asked.promptless,
             providers=frozenset(self.backends),
             defaults=defaults,
         )

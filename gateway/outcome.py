@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -80,6 +81,10 @@ class Progress:
     """Submissions that have ended, in the order of their ends."""
     begun: int = 0
     """Submissions on record, ended or not."""
+    made: dict[int, Delivered] = field(default_factory=dict)
+    """Finished pictures by place, as they come."""
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when another picture is there."""
     hosted: dict[str, str] = field(default_factory=dict)
     """URLs of input pictures that providers fetch, by the picture's fingerprint: each is stored once."""
 
@@ -159,13 +164,17 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The end of a request that made at least one picture. `pictures` in the order asked for."""
+    """The end of a request that made at least one picture. `placed` by place, in the order asked for."""
 
-    pictures: tuple[Delivered, ...]
+    placed: tuple[tuple[int, Delivered], ...]
     failed: int
     parts: tuple[Part, ...]
     attempts: tuple[AttemptRecord, ...]
     timing: Timing
+
+    @property
+    def pictures(self) -> tuple[Delivered, ...]:
+        return tuple(picture for _, picture in self.placed)
 
     @property
     def main(self) -> Part:

@@ -7,6 +7,7 @@ for. The attempt is on record before its first byte is sent, a job's id before a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
@@ -143,19 +144,31 @@ class _Submission:
         return Done((Artifact(data=data),))
 
     async def _exchange(self, request: WireRequest) -> Done | Failed:
-        looks = 0
+        try:
+            return await self._follow(request)
+        finally:
+            if self.job is not None:
+                self.driver.wakes.forget(self.candidate.backend.name, self.job)
+
+    async def _follow(self, request: WireRequest) -> Done | Failed:
+        looks, polling = 0, self.candidate.backend.polling
         while True:
             reply = await self._read(request)
             if not isinstance(reply, Pending):
                 return reply
             if reply.job is not None and self.job is None:
                 self.job, self.accepted_at = reply.job, time.monotonic()
+                if self.candidate.backend.webhooks is not None:
+                    self.told = self.driver.wakes.expect(self.candidate.backend.name, reply.job)
                 await self._accepted(reply.job)
             if reply.next.purpose == "poll":
-                wait = reply.after if reply.after is not None else self.candidate.backend.polling.after(looks)
+                wait = reply.after if reply.after is not None else polling.after(looks)
                 looks += 1
                 if not await self._sleep(wait):
                     return self._too_late()
+                if self.told is not None and self.told.is_set():
+                    # The notice proves nothing, and a second one is none: from here on only looks count.
+                    self.told, looks, polling = None, 0, self.candidate.backend.polling_told
             request = reply.next
 
     async def _accepted(self, job: str) -> None:
@@ -229,11 +242,18 @@ class _Submission:
         return Failed(error, refused=False, outcome="generation_timeout")
 
     async def _sleep(self, seconds: float) -> bool:
-        """Wait, give or take a tenth so that many jobs do not look at once; False when the deadline is sooner."""
+        """Wait, give or take a tenth so that many jobs do not look at once, or until the provider tells that the job
+        has ended; False when the deadline is sooner than either."""
         seconds *= random.uniform(0.9, 1.1)  # noqa: S311  (spreading load, not secrecy)
         left = self.deadline - time.monotonic()
-        await asyncio.sleep(max(0.0, min(seconds, left)))
-        return left > seconds
+        rest = max(0.0, min(seconds, left))
+        if self.told is None:
+            await asyncio.sleep(rest)
+            return left > seconds
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(rest):
+                await self.told.wait()
+        return self.told.is_set() or left > seconds
 
     async def _finish(self, done: Done) -> CallResult:
         artifacts = done.artifacts[: self.call.images]
@@ -251,6 +271,8 @@ class _Submission:
                 raise each
         if not artifacts:
             error = GenerationFailed("the provider answered without a picture")
+        self.order.progress.made.update(pictures)
+        self.order.progress.changed.set()
         outcome = "ok" if len(pictures) == self.call.images else (error.code if error else "too_few")
         billable = self.candidate.backend.adapter.traits.billable
         return CallResult(

@@ -121,6 +121,8 @@ def obstacle(request: ImageRequest, profile: Profile) -> str | None:
     """Why a model cannot serve a request at all, in words for the caller; None = it can."""
     if request.operation not in profile.operations:
         return f"{profile.model} at {profile.provider} cannot {request.operation} pictures"
+    if not request.prompt and not profile.prompt_optional:
+        return f"{profile.model} at {profile.provider} needs a prompt"
     if profile.prompt_max is not None and len(request.prompt) > profile.prompt_max:
         return f"{profile.model} at {profile.provider} takes prompts of at most {profile.prompt_max} characters"
     if len(request.pictures) > profile.input_images_max:
@@ -141,7 +143,7 @@ def _choose(profile: Profile, name: str, value: Any) -> Way:
 
 def _apply_row(draft: _Draft, name: str) -> None:
     value = getattr(draft.request, name)
-    if value is None:
+    if value is None or (name == "prompt" and not value):
         return
     if name in EDIT_ONLY and draft.request.operation == "generate":
         draft.report(name, Behavior.DROPPED, note=f"{name} means something only with input pictures")

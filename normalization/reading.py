@@ -71,6 +71,7 @@ def read(
     default_format: Format = Format.PNG,
     providers: frozenset[str] = frozenset(),
     defaults: Mapping[str, Any] | None = None,
+    prompt_required: bool = True,
 ) -> Reading:
     """What the body of images/generations means, or of an edit without its pictures.
 
@@ -79,7 +80,7 @@ def read(
 
     Raises MissingParameter, InvalidType or InvalidValue, naming the parameter, its value and what is accepted.
     """
-    if body.get("prompt") is None:
+    if prompt_required and body.get("prompt") is None:
         raise MissingParameter(f"prompt is missing. Accepted: {BY_NAME['prompt'].accepts}.", param="prompt")
     options = _object(body.get("provider_options"), "provider_options")
     image = _image_options(options)
@@ -90,7 +91,7 @@ def read(
     if defaults:
         used = _with_defaults(said, _read_defaults(defaults), operation)
         shape = replace(read_shape(used, operation)[0], said=told.said)
-    values: dict[str, Any] = {"model": default_model, "output_format": default_format.value}
+    values: dict[str, Any] = {"prompt": "", "model": default_model, "output_format": default_format.value}
     values |= {name: saying.value for name, saying in used.items()}
     request = ImageRequest(
         operation=operation,

@@ -224,6 +224,8 @@ class Profile:
     hosted: bool = False
     """Input pictures go as URLs that the provider fetches."""
     mask: Literal["native", "emulated"] | None = None
+    prompt_optional: bool = False
+    """An edit can do without a prompt."""
     prompt_max: int | None = None
     """Characters of prompt that the provider takes; a longer one is for another route (docs/normalization.md)."""
     price: Price | None = None

@@ -42,18 +42,20 @@ class JsonPieces:
         )
         headers = [(b"content-type", b"application/json"), (b"content-length", str(length).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        for chunk in self._chunks():
+        for chunk in chunks(self.pieces):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _chunks(self) -> Iterator[bytes]:
-        for piece in self.pieces:
-            if isinstance(piece, bytes):
-                yield piece
-                continue
-            data = memoryview(piece.data)
-            for start in range(0, len(data), SLICE):
-                yield pybase64.b64encode(data[start : start + SLICE])
+
+def chunks(pieces: Sequence[bytes | Delivered]) -> Iterator[bytes]:
+    """The pieces as they go out: bytes as they are, pictures as base64, a slice at a time."""
+    for piece in pieces:
+        if isinstance(piece, bytes):
+            yield piece
+            continue
+        data = memoryview(piece.data)
+        for start in range(0, len(data), SLICE):
+            yield pybase64.b64encode(data[start : start + SLICE])
 
 
 def described(order: Order, outcome: Outcome, delivery: tuple[Applied, ...]) -> dict[str, Any]:
@@ -129,6 +131,15 @@ def _echo(request: ImageRequest, entries: tuple[Applied, ...]) -> dict[str, str]
     if request.background in ("opaque", "transparent") and "background" in kept:
         echo["background"] = request.background
     return echo
+
+
+NO_USAGE = {
+    "input_tokens": 0,
+    "output_tokens": 0,
+    "total_tokens": 0,
+    "input_tokens_details": {"text_tokens": 0, "image_tokens": 0},
+    "output_tokens_details": {"text_tokens": 0, "image_tokens": 0},
+}
 
 
 def _usage(outcome: Outcome) -> dict[str, Any]:

@@ -17,13 +17,7 @@ reset connection."""
 
 async def read_json(request: Request, *, bytes_most: int, seconds_most: float) -> dict[str, Any]:
     """The body as a JSON object. Raises RequestTooLarge, InvalidJson or InvalidType."""
-    try:
-        async with asyncio.timeout(seconds_most):
-            body = await _read(request, bytes_most)
-    except TimeoutError:
-        raise InvalidJson(f"the body did not arrive within {seconds_most:g} seconds") from None
-    except ClientDisconnect:
-        raise InvalidJson("the connection was closed before the body was complete") from None
+    body = await read_bytes(request, bytes_most=bytes_most, seconds_most=seconds_most)
     if not body.strip():
         raise InvalidJson("the body is empty; a JSON object is expected")
     try:
@@ -31,11 +25,22 @@ async def read_json(request: Request, *, bytes_most: int, seconds_most: float) -
     except orjson.JSONDecodeError as error:
         raise InvalidJson(f"the body is not valid JSON: {error.msg} at character {error.pos}") from None
     if not isinstance(parsed, dict):
-        raise InvalidType(f"the body must be a JSON object, not {_kind(parsed)}")
+        raise InvalidType(f"the body must be a JSON object, not {kind_of(parsed)}")
     return parsed
 
 
-async def _read(request: Request, bytes_most: int) -> bytes:
+async def read_bytes(request: Request, *, bytes_most: int, seconds_most: float, drain_most: int = DRAIN_BYTES) -> bytes:
+    """The raw body. Raises RequestTooLarge, or InvalidJson where it does not arrive whole in time."""
+    try:
+        async with asyncio.timeout(seconds_most):
+            return await _read(request, bytes_most, drain_most)
+    except TimeoutError:
+        raise InvalidJson(f"the body did not arrive within {seconds_most:g} seconds") from None
+    except ClientDisconnect:
+        raise InvalidJson("the connection was closed before the body was complete") from None
+
+
+async def _read(request: Request, bytes_most: int, drain_most: int) -> bytes:
     declared = request.headers.get("content-length", "")
     too_large = declared.isdigit() and int(declared) > bytes_most
     body = bytearray()
@@ -45,7 +50,7 @@ async def _read(request: Request, bytes_most: int) -> bytes:
         too_large = too_large or seen > bytes_most
         if too_large:
             body.clear()
-            if seen > DRAIN_BYTES:
+            if seen > drain_most:
                 break
         else:
             body += chunk
@@ -54,6 +59,7 @@ async def _read(request: Request, bytes_most: int) -> bytes:
     return bytes(body)
 
 
-def _kind(value: Any) -> str:
+def kind_of(value: Any) -> str:
+    """The JSON kind of a value, for an error."""
     names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")

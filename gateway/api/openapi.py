@@ -79,6 +79,7 @@ _OPERATIONS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "ready": ("The gateway takes work.", _OBJECT, False),
     "document": ("This document.", _OBJECT, False),
     "file": ("A hosted picture, by its signed URL.", _OBJECT, False),
+    "webhook": ("A provider's notice that a job has ended, signed by it.", _OBJECT, False),
 }
 """By endpoint: summary, the answer's schema, whether a key is needed."""
 
@@ -140,6 +141,8 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
         parameters += [_DRY_RUN, _STRICT]
         body = {"application/json": {"schema": {"$ref": "#/components/schemas/ImageRequest"}}}
         operation["requestBody"] = {"required": True, "content": body}
+    if name == "webhook":
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _OBJECT}}}
     if name == "model":
         parameters.append({"name": "schema", "in": "query", "schema": {"type": "boolean"}})
     if parameters:

@@ -18,6 +18,7 @@ from gateway.config.fields import (
     MaybeSecret,
     Seconds,
     Section,
+    Switch,
     Text,
     refused,
 )
@@ -36,6 +37,7 @@ COMMON_KEYS = (
 )
 POLLED_KEYS = ("poll_seconds",)
 TYPE_KEYS: Mapping[str, tuple[str, ...]] = {
+    "apiframe": ("webhooks",),
     "openai": ("rename", "drop", "extras", "edits", "profile"),
     "flux_worker": ("base_urls",),
 }
@@ -128,7 +130,13 @@ class ProviderEntry(Section):
         default_factory=dict, repr=False, description="Further headers for this provider. Treated as secrets."
     )
     poll_seconds: PollSeconds | None = Field(
-        None, description="When unfinished jobs are asked after; null = first 1.0, factor 1.5, max 5.0."
+        None,
+        description="When unfinished jobs are asked after; null = first 1.0, factor 1.5, max 5.0, "
+        "with webhooks first 10, factor 1.5, max 30.",
+    )
+    webhooks: Switch = Field(
+        False,
+        description="Ask to be told at server.public_url when a job has ended, rather than look at it often.",
     )
     rename: dict[str, Text] = Field(default_factory=dict, description="Our parameter's name to this provider's.")
     drop: tuple[Text, ...] = Field((), description="Parameters that are never sent to this provider.")

@@ -86,6 +86,19 @@ def _providers(echo: Echo, adapters: Registry) -> Iterator[Mistake]:
             yield Mistake(
                 (*path, "base_url"), f"missing; type {kind} has no public address", f"an address as {missing}"
             )
+        if "webhooks" in known:
+            yield from _webhooks(echo, path, entry)
+
+
+def _webhooks(echo: Echo, path: Path, entry: Names) -> Iterator[Mistake]:
+    """Webhooks need an address that the provider can reach, and the key that signs them."""
+    if str(entry.get("webhooks")).lower() != "true":
+        return
+    if not _mapping(echo.data.get("server")).get("public_url"):
+        what = "webhooks come to server.public_url, which is not set"
+        yield Mistake((*path, "webhooks"), what, "server.public_url, the gateway's address as the provider reaches it")
+    if not entry.get("api_key"):
+        yield Mistake((*path, "webhooks"), "webhooks are signed with api_key, which is not set", "api_key beside it")
 
 
 def _routes(echo: Echo) -> Iterator[Mistake]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import mmap
 import os
 import tempfile
 import weakref
@@ -55,6 +56,14 @@ class Spooled:
 
     def read(self) -> bytes:
         return self._at(0, self.length)
+
+    def mapped(self) -> mmap.mmap:
+        """What was written, as memory that the system may take back at any time: for looking through, read-only. Not
+        for an empty file. Raises StateUnavailable."""
+        try:
+            return mmap.mmap(self._descriptor, self.length, access=mmap.ACCESS_READ)
+        except OSError as error:
+            raise StateUnavailable(f"a spooled file cannot be read: {error.strerror}") from error
 
     def close(self) -> None:
         """Give the disk back now. What is read afterwards is an error."""

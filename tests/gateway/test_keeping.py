@@ -32,7 +32,7 @@ class FullForOne:
 @pytest.mark.anyio
 async def test_a_full_disk_neither_raises_nor_keeps_the_other_pictures_out(caplog: pytest.LogCaptureFixture) -> None:
     storage = FullForOne()
-    order, outcome = Order("gen_1", "req_1", "m", "m", ()), Outcome(PICTURES, 0, (), (), Timing())
+    order, outcome = Order("gen_1", "req_1", "m", "m", ()), Outcome(tuple(enumerate(PICTURES)), 0, (), (), Timing())
     with caplog.at_level(logging.WARNING, "imagegate"):
         await Services.keep(cast("Any", SimpleNamespace(storage=storage)), order, outcome)
     assert storage.kept == [b"two"]

@@ -1,0 +1,109 @@
+"""Server-sent events: the frame of every stream, whatever it tells.
+
+The stream begins as soon as the work does, so that no proxy gives up on it; a comment every few seconds keeps it open.
+What goes wrong before is an HTTP error; what goes wrong after is told in the stream. A picture is written as base64
+slice by slice, as fast as the client reads, and a client that leaves ends the telling but never the work.
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from gateway.api.answer import chunks
+from gateway.api.callers import Caller
+from gateway.api.carrying import begun
+from gateway.container import Services
+from gateway.jobs import Job
+from gateway.ordering import Prepared
+from gateway.outcome import Delivered, Order
+
+KEEP_ALIVE_SECONDS = 5.0
+
+KEEP_ALIVE = b": keep-alive\n\n"
+DONE = b"data: [DONE]\n\n"
+
+HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache, no-transform"),
+    (b"x-accel-buffering", b"no"),
+)
+
+Pieces = Sequence[bytes | Delivered]
+Script = Callable[[Order, Job], AsyncGenerator[Pieces, None]]
+"""What a stream tells, event by event, until the work has ended. It tells failures too, and raises nothing."""
+
+
+def event(kind: str, data: dict[str, Any], picture: tuple[str, Delivered] | None = None) -> Pieces:
+    """One event. `picture` is the key of the data that holds a picture as base64, and the picture."""
+    head = b"event: %b\ndata: " % kind.encode()
+    written = orjson.dumps({"type": kind, **data})
+    if picture is None:
+        return [head + written + b"\n\n"]
+    key, delivered = picture
+    return [head + written[:-1] + b',"%b":"' % key.encode(), delivered, b'"}\n\n']
+
+
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """The ASGI response that begins a request's work and tells of it."""
+
+    request: Request
+    services: Services
+    caller: Caller
+    prepared: Prepared
+    script: Script
+    opening: bytes = b": the work has begun\n\n"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async with begun(self.request, self.services, self.caller, self.prepared) as (order, job):
+            await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+            await send({"type": "http.response.body", "body": self.opening, "more_body": True})
+            gone = asyncio.ensure_future(_left(receive))
+            told = self.script(order, job)
+            try:
+                await self._tell(told, gone, send)
+            finally:
+                gone.cancel()
+                await told.aclose()
+
+    async def _tell(self, told: AsyncGenerator[Pieces, None], gone: asyncio.Future[None], send: Send) -> None:
+        following: asyncio.Future[Any] = asyncio.ensure_future(anext(told, None))
+        try:
+            while True:
+                waiting: set[asyncio.Future[Any]] = {following, gone}
+                done, _ = await asyncio.wait(waiting, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if gone in done:
+                    return
+                if following not in done:
+                    await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
+                    continue
+                pieces = following.result()
+                for chunk in _parts(pieces):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": pieces is not None})
+                if pieces is None:
+                    return
+                following = asyncio.ensure_future(anext(told, None))
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+
+def _parts(pieces: Pieces | None) -> Iterator[bytes]:
+    if pieces is None:
+        yield DONE
+    else:
+        yield from chunks(pieces)
+
+
+async def _left(receive: Receive) -> None:
+    """Return when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
