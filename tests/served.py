@@ -26,9 +26,10 @@ def settings_of(tmp_path: Path, config: Mapping[str, Any], environ: Mapping[str,
 
 
 @contextmanager
-def served(settings: Settings) -> Iterator[str]:
-    """The base URL ("http://127.0.0.1:PORT/v1") of a gateway that runs as long as the block does."""
-    listener = socket.create_server(("127.0.0.1", 0))
+def served(settings: Settings, listener: socket.socket | None = None) -> Iterator[str]:
+    """The base URL ("http://127.0.0.1:PORT/v1") of a gateway that runs as long as the block does; on `listener` where
+    the settings must know the port beforehand."""
+    listener = listener or socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on", http="httptools")
     started = threading.Event()
     server = _Server(config, started)
