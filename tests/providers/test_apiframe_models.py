@@ -29,8 +29,7 @@ def apiframe() -> Apiframe:
 
 def params(adapter: Apiframe, model: str, **body: Any) -> Any:
     """The object of parameters of the first call."""
-    payload = planned(adapter, model, **body).calls[0].payload
-    return payload.get(adapter.profile(model).extra_under)
+    return planned(adapter, model, **body).calls[0].payload.get(adapter.profile(model).extra_under or "")
 
 
 @pytest.mark.parametrize("model", [*Apiframe.known_models, "flux-unlisted"])
