@@ -8,7 +8,7 @@ from typing import Any
 from normalization.geometry import Grid, Offers, cover
 from normalization.payload import leaf, shape_paths
 from normalization.planner import kind
-from normalization.rules import MEANS_DEFAULT, NEVER_DEGRADED, ROWS, Price, Profile
+from normalization.rules import EDIT_ONLY, MEANS_DEFAULT, NEVER_DEGRADED, ROWS, Price, Profile
 from normalization.table import named_ratio, table_size
 from normalization.vocabulary import Behavior, Tier
 
@@ -33,20 +33,27 @@ def behaviors(profile: Profile) -> dict[str, str]:
     return {name: behavior.value for name, behavior in sorted(found.items())}
 
 
-def capabilities(profile: Profile, price: Price | None = None) -> dict[str, Any]:
-    """The `capabilities` object of one route, without its provider and model."""
+def capabilities(profile: Profile, price: Price | None = None, edit: Profile | None = None) -> dict[str, Any]:
+    """The `capabilities` object of one route, without its provider and model. `edit` is the profile of a request with
+    a picture, which says what is done with pictures; the same where it is left
+    out."""
+    edit = edit or profile
+    edits = "edit" in edit.operations
+    parameters = behaviors(profile)
+    if edits:
+        parameters |= {name: found for name, found in behaviors(edit).items() if name in EDIT_ONLY}
     return {
-        "operations": list(profile.operations),
+        "operations": [*(("generate",) if "generate" in profile.operations else ()), *(("edit",) if edits else ())],
         "sizes": _sizes(profile.offers),
         "aspect_ratios": _ratios(profile.offers),
         "resolutions": _tiers(profile.offers),
         "n_native": profile.count.most,
         "formats_native": [form.value for form in profile.output.names],
-        "input_images_max": profile.input_images_max,
-        "mask": profile.mask,
+        "input_images_max": edit.input_images_max if edits else 0,
+        "mask": edit.mask if edits else None,
         "seed": profile.rows["seed"][0].kind is not Behavior.DROPPED,
         "streaming_partials": False,
-        "parameters": behaviors(profile),
+        "parameters": parameters,
         "price": priced(price or profile.price),
     }
 

@@ -62,6 +62,7 @@ def _capabilities(ordering: Ordering, resolved: Resolved) -> dict[str, Any]:
     routes = []
     for route in resolved.routes:
         given = None if route.price is None else route.price.value
-        found = capabilities(ordering.profile(route.provider, route.model), given)
+        profile, edit = (ordering.profile(route.provider, route.model, pictures) for pictures in (0, 1))
+        found = capabilities(profile, given, edit)
         routes.append({"provider": route.provider, "model": route.model, **found})
     return {**union(routes), "routes": routes}

@@ -71,8 +71,47 @@ _STRICT = {
     "description": "true: refuse with 400 what would otherwise be degraded.",
 }
 
+_REFERENCE = {
+    "oneOf": [
+        {"type": "string", "description": "A URL, a data: URI or base64."},
+        {"type": "object", "required": ["image_url"], "properties": {"image_url": {"type": "string"}}},
+    ]
+}
+_FILE = {"type": "string", "contentMediaType": "application/octet-stream"}
+
+
+def _with_pictures(pictures: dict[str, Any], schema: str) -> dict[str, Any]:
+    return {"allOf": [{"$ref": f"#/components/schemas/{schema}"}, {"type": "object", "properties": pictures}]}
+
+
+_IN_JSON = {
+    "images": {"type": "array", "minItems": 1, "maxItems": 16, "items": _REFERENCE},
+    "image": {"oneOf": [_REFERENCE, {"type": "array", "items": _REFERENCE}]},
+    "mask": _REFERENCE,
+}
+_IN_FORM = {
+    "image": {**_FILE, "description": "The picture; several as image[] or image repeated."},
+    "image[]": {"type": "array", "items": _FILE},
+    "mask": {**_FILE, "description": "Transparent where the first picture is to be edited; of its size."},
+}
+
+_STREAM = {"text/event-stream": {"schema": {"type": "string", "description": "With stream: true."}}}
+
+_BODIES: dict[str, dict[str, Any]] = {
+    "generations": {"application/json": {"schema": {"$ref": "#/components/schemas/ImageRequest"}}},
+    "edits": {
+        "multipart/form-data": {"schema": _with_pictures(_IN_FORM, "EditRequest")},
+        "application/json": {"schema": _with_pictures(_IN_JSON, "EditRequest")},
+    },
+    "variations": {"multipart/form-data": {"schema": {"type": "object", "properties": {"image": _FILE}}}},
+    "webhook": {"application/json": {"schema": _OBJECT}},
+}
+"""By endpoint: what it takes."""
+
 _OPERATIONS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "generations": ("Make pictures from a prompt.", _IMAGES, True),
+    "edits": ("Make pictures from pictures and a prompt.", _IMAGES, True),
+    "variations": ("OpenAI's retired endpoint: an edit without a prompt, where a route needs none.", _IMAGES, True),
     "models": ("Every model and exact alias, with what it can do.", _OBJECT, True),
     "model": ("One model by name or alias.", _OBJECT, True),
     "live": ("The process answers.", _OBJECT, False),
@@ -108,7 +147,7 @@ def build(routes: list[Route]) -> dict[str, Any]:
         },
         "paths": paths,
         "components": {
-            "schemas": {"Error": _ERROR, "ImageRequest": json_schema()},
+            "schemas": {"Error": _ERROR, "ImageRequest": json_schema(), "EditRequest": json_schema("edit")},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "api-key"},
@@ -125,6 +164,8 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
         for each in re.findall(r"{(\w+)}", path)
     ]
     content = {"image/*": {}} if name == "file" else {"application/json": {"schema": schema}}
+    if schema is _IMAGES:
+        content |= _STREAM
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{method.lower()}_{path.strip('/')}").strip("_"),
         "summary": summary,
@@ -137,12 +178,10 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
         },
         "security": [{"bearer": []}, {"apiKey": []}] if keyed else [],
     }
-    if name == "generations":
+    if name in _BODIES:
+        operation["requestBody"] = {"required": True, "content": _BODIES[name]}
+    if schema is _IMAGES:
         parameters += [_DRY_RUN, _STRICT]
-        body = {"application/json": {"schema": {"$ref": "#/components/schemas/ImageRequest"}}}
-        operation["requestBody"] = {"required": True, "content": body}
-    if name == "webhook":
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": _OBJECT}}}
     if name == "model":
         parameters.append({"name": "schema", "in": "query", "schema": {"type": "boolean"}})
     if parameters:

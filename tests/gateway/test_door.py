@@ -137,7 +137,6 @@ def test_a_limited_key_is_told_when_to_come_back(base: str) -> None:
         ({"prompt": "a", "output_compression": 101}, "invalid_value", "output_compression"),
         ({"prompt": "a", "quality": "best"}, "invalid_value", "quality"),
         ({"prompt": "a", "response_format": "file"}, "invalid_value", "response_format"),
-        ({"prompt": "a", "stream": True}, "unsupported_parameter", "stream"),
         ({"prompt": "a", "strength": 0}, "invalid_value", "strength"),
         ({"prompt": "a", "webhook_url": "https://example.com"}, "invalid_value", "webhook_url"),
         ({"prompt": "a", "provider_options": {"image": {"nope": 1}}}, "invalid_value", "provider_options.image.nope"),

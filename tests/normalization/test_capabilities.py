@@ -195,7 +195,10 @@ def test_the_routes_price_is_told_over_the_profiles() -> None:
 
 
 def test_a_model_says_the_best_of_its_routes() -> None:
-    worker, relay = capabilities(WORKER), capabilities(replace(RATIO_ONLY, input_images_max=8, mask="native"))
+    worker, relay = (
+        capabilities(WORKER),
+        capabilities(RATIO_ONLY, edit=replace(RATIO_ONLY, operations=("edit",), input_images_max=8, mask="native")),
+    )
     both = union([relay, worker])
     assert both["operations"] == ["generate", "edit"]
     assert both["sizes"] == worker["sizes"]
@@ -210,6 +213,17 @@ def test_a_model_says_the_best_of_its_routes() -> None:
     assert both["parameters"]["aspect_ratio"] == "passthrough"
     assert both["parameters"]["style"] == "renamed"
     assert both["parameters"]["moderation"] == "dropped"
+
+
+def test_what_only_edits_have_is_told_by_the_profile_of_an_edit() -> None:
+    edit = replace(RATIO_ONLY, operations=("edit",), input_images_max=2, mask="emulated", rows=rows(strength=same("s")))
+    told = capabilities(RATIO_ONLY, edit=edit)
+    assert told["operations"] == ["generate", "edit"]
+    assert (told["input_images_max"], told["mask"]) == (2, "emulated")
+    assert told["parameters"]["strength"] == "renamed"
+    assert told["parameters"]["seed"] == capabilities(RATIO_ONLY)["parameters"]["seed"]
+    nothing = capabilities(RATIO_ONLY, edit=replace(edit, operations=()))
+    assert (nothing["operations"], nothing["input_images_max"], nothing["mask"]) == (["generate"], 0, None)
 
 
 def test_a_model_of_one_route_says_what_the_route_says() -> None:
