@@ -134,7 +134,7 @@ def _facts(adapter: Provider) -> Iterator[tuple[str, str]]:
     if traits.url_ttl:
         yield "pictures", f"by addresses that live {_span(traits.url_ttl)}; they are fetched at once and hosted here"
     if traits.rps is not None:
-        yield "pace", f"at most {traits.rps:g} requests a second, looks at jobs counted"
+        yield "pace", f"about {traits.rps:g} requests a second are tolerated, looks at jobs counted"
 
 
 def _billing(traits: Traits) -> Iterator[str]:
