@@ -1,8 +1,9 @@
 """Any server that speaks OpenAI's images API: OpenAI itself, Lumenfall, LiteLLM, vLLM-Omni, SGLang, LocalAI, sd.cpp.
 
 Two profiles. OpenAI's own models reject every parameter that they do not know, `response_format` among them; the
-generic one hands parameters on under our names and lets the operator rename and drop. Source:
-https://platform.openai.com/docs/api-reference/images/create, and the servers' own pages for where they differ.
+generic one hands parameters on under our names and lets the operator rename and drop. Source: the pages "Create image"
+and "Create image edit" of https://platform.openai.com/docs/api-reference/images, and the servers' own pages for where
+they differ. Edits are multipart, or JSON where the configuration says so; a mask is transparent where to edit.
 
 `response_format` is never sent: GPT image models and SGLang's "url" answer it with 400, and both kinds of answer are
 read. LocalAI reads "negative prompt" behind a "|" in the prompt; a caller may mean that, so it stays.
@@ -11,7 +12,7 @@ read. LocalAI reads "negative prompt" behind a "|" in the prompt; a caller may m
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final, Literal
 
@@ -20,7 +21,7 @@ from normalization.geometry import Grid, Offers, Sizes
 from normalization.plan import Call
 from normalization.rules import ROWS, Count, Output, Profile, Row, Way, same, unsupported
 from normalization.vocabulary import Behavior, Format
-from providers.base import Done, Failed, Options, Reply, Traits, WireReply, WireRequest
+from providers.base import Done, Failed, FilePart, Inline, Options, Reply, Traits, WireReply, WireRequest
 from providers.failures import bad_response, failure
 from providers.replies import images_of, mapping, read_object, usage_of
 from providers.rows import THREE_SIZES, as_field, gpt_image_grid, lacking, quality_words
@@ -39,6 +40,9 @@ PNG_JPEG_WEBP: Final = {Format.PNG: "png", Format.JPEG: "jpeg", Format.WEBP: "we
 
 _GPT_IMAGE = re.compile(r"gpt-image-(\d+)(?:\.(\d+))?|chatgpt-image")
 
+PICTURES_MOST = 16
+"""Pictures of one edit ("Create image edit")."""
+
 DOLLARS_MOST = 10_000
 """For one request: what is beyond it is no price."""
 
@@ -52,7 +56,7 @@ _TAG = re.compile(r"</?\s*sd_cpp_extra_args\s*>", re.IGNORECASE)
 
 
 class OpenAI:
-    """POST {base}/images/generations. `base_url` ends where OpenAI's ends: with /v1."""
+    """POST {base}/images/generations or {base}/images/edits. `base_url` ends where OpenAI's ends: with /v1."""
 
     type: ClassVar[str] = "openai"
     base_url: ClassVar[str | None] = None
@@ -74,14 +78,21 @@ class OpenAI:
         family = _GPT_IMAGE.match(model.lower().rpartition("/")[2])
         kind = self.options.profile or ("gpt-image" if family else "generic")
         profile = _gpt_image(model, family) if kind == "gpt-image" else _generic(model)
-        extras = self.options.extras
-        return self._configured(profile if extras is None else replace(profile, extra=extras))
+        if self.options.extras is not None:
+            profile = replace(profile, extra=self.options.extras)
+        if pictures:
+            profile = replace(profile, operations=("edit",), input_images_max=PICTURES_MOST, mask="native")
+        return self._configured(profile)
 
     def headers(self, secret: str | None) -> Mapping[str, str]:
         return {} if secret is None else {"Authorization": f"Bearer {secret}"}
 
     def submit(self, call: Call, attempt: str) -> WireRequest:
-        return WireRequest("POST", "/images/generations", json=call.payload)
+        if not call.pictures:
+            return WireRequest("POST", "/images/generations", json=call.payload)
+        if self.options.edits == "json":
+            return WireRequest("POST", "/images/edits", json=_edit_as_json(call))
+        return WireRequest("POST", "/images/edits", form=tuple(_edit_as_form(call)))
 
     def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
         body = read_object(reply.body)
@@ -132,15 +143,22 @@ def _gpt_image(model: str, family: re.Match[str] | None) -> Profile:
     offers = Offers(sizes=Sizes(as_field("size"), THREE_SIZES))
     if family is not None and not small:
         offers = Offers(gpt_image_grid(as_field("size")))
-    fidelity = {"input_fidelity": same("input_fidelity")} if small else lacking("input_fidelity")
     rows = {
         "quality": quality_words("quality", best="max" if version is not None and version >= (2, 5) else "high"),
-        **fidelity,
+        **(_fidelity(mini="mini" in model.lower()) if small else lacking("input_fidelity")),
         **{name: same(name) for name in ("prompt", "background", "moderation", "user", "safety_identifier")},
         **lacking("negative_prompt", "seed", "steps", "guidance", "strength", "style", "safety_tolerance"),
         **lacking("prompt_upsampling", "enable_safety_checker", "sync_mode"),
     }
     return _profile(model, rows, offers, extra="drop")
+
+
+def _fidelity(*, mini: bool) -> dict[str, Row]:
+    """The mini model knows low fidelity alone, and later models than these take no word for it."""
+    if not mini:
+        return {"input_fidelity": same("input_fidelity")}
+    low = Way(Behavior.EMULATED, takes=lambda value: value == "low")
+    return {"input_fidelity": (low, *unsupported("the fidelity of this model is low"))}
 
 
 def _generic(model: str) -> Profile:
@@ -191,3 +209,36 @@ def _cost(body: Mapping[str, Any]) -> int | None:
     if isinstance(cost, bool) or not isinstance(cost, int | float) or told.get("cost_currency", "USD") != "USD":
         return None
     return round(cost * 1_000_000) if 0 <= cost <= DOLLARS_MOST else None
+
+
+def _edit_as_json(call: Call) -> Mapping[str, Any]:
+    """Pictures by reference, each a data: URI."""
+    body = {**call.payload, "images": [{"image_url": Inline(picture)} for picture in call.pictures]}
+    return body if call.mask is None else {**body, "mask": {"image_url": Inline(call.mask)}}
+
+
+def _edit_as_form(call: Call) -> Iterator[tuple[str, str] | FilePart]:
+    """Text fields, then files, by the names of OpenAI's own clients: `image` for one and `image[]` for several."""
+    for name, value in call.payload.items():
+        yield from _fields(name, value)
+    several = len(call.pictures) > 1
+    for number, picture in enumerate(call.pictures, 1):
+        filename = f"image-{number}" if several else "image"
+        yield FilePart("image[]" if several else "image", f"{filename}.{picture.format.extension}", picture)
+    if call.mask is not None:
+        yield FilePart("mask", f"mask.{call.mask.format.extension}", call.mask)
+
+
+def _fields(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """A JSON value as text fields, as OpenAI's own clients write it: `a[b]` for what is inside an object, `a[]` for
+    what is inside an array, `true`; null is left out."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _fields(f"{name}[{key}]", inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _fields(f"{name}[]", inner)
+    elif isinstance(value, bool):
+        yield name, "true" if value else "false"
+    elif value is not None:
+        yield name, str(value)

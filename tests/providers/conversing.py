@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urljoin
 
@@ -12,7 +13,20 @@ import httpx
 from normalization.plan import Call, Plan
 from normalization.planner import plan
 from normalization.reading import read
-from providers.base import Artifact, Broken, Done, Failed, Pending, Provider, Reply, WireRequest
+from normalization.vocabulary import Operation, Picture
+from providers.base import (
+    Artifact,
+    Broken,
+    Done,
+    Failed,
+    FilePart,
+    Hosted,
+    Inline,
+    Pending,
+    Provider,
+    Reply,
+    WireRequest,
+)
 from providers.transport import Target, Transport
 from tests.simulators.base import Simulator
 
@@ -23,8 +37,17 @@ LOOKS_MOST = 20
 
 def planned(adapter: Provider, model: str, **body: Any) -> Plan:
     """The plan of a request body, `prompt` filled in, for one model of a provider called p."""
-    request = read({"prompt": "a red fox", **body}, default_model="m", providers=frozenset({"p"})).request
-    return plan(request, adapter.profile(model), name="p")
+    return edited(adapter, model, (), **body)
+
+
+def edited(adapter: Provider, model: str, pictures: tuple[Picture, ...], /, **body: Any) -> Plan:
+    """The same with pictures to edit; `mask` may be in the body."""
+    asked: dict[str, Any] = {"prompt": "a red fox", **body}
+    mask = asked.pop("mask", None)
+    operation: Operation = "edit" if pictures else "generate"
+    request = read(asked, default_model="m", operation=operation, providers=frozenset({"p"})).request
+    request = replace(request, pictures=pictures, mask=mask)
+    return plan(request, adapter.profile(model, len(pictures)), name="p")
 
 
 def call_of(adapter: Provider, model: str, **body: Any) -> Call:
@@ -71,3 +94,16 @@ def leaves(payload: Mapping[str, Any], path: str = "") -> dict[str, Any]:
         here = f"{path}{name}"
         found |= leaves(value, f"{here}.") if isinstance(value, dict) else {here: value}
     return found
+
+
+def carried(request: WireRequest) -> list[Picture]:
+    """The pictures that a request carries, in order."""
+    return list(_pictures(request.json if request.form is None else list(request.form)))
+
+
+def _pictures(value: Any) -> Iterator[Picture]:
+    if isinstance(value, Inline | Hosted | FilePart):
+        yield value.picture
+    elif isinstance(value, Mapping | list | tuple):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _pictures(inner)
