@@ -51,7 +51,7 @@ def parse(text: str, base: URL | None = None) -> URL:
         url = URL(text, encoded=text.isascii())
         url = url if base is None else base.join(url)
         host, _port = url.raw_host, url.port
-    except ValueError as error:
+    except (ValueError, IndexError) as error:  # IndexError: yarl's split of brackets before an @, with no host after it
         raise Unfetchable("host", "no URL at all") from error
     if url.scheme not in ("http", "https"):
         raise Unfetchable("scheme", "neither http nor https")
