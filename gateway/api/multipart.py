@@ -95,7 +95,7 @@ class _Parts:
     """Collects parts from the parser's callbacks."""
 
     def __init__(self, spool: Spool, limits: Limits) -> None:
-        self._spool, self._limits = spool, limits
+        self._spool, self.limits = spool, limits
         self._form = Form()
         self._headers: dict[bytes, bytes] = {}
         self._header, self._value = bytearray(), bytearray()
@@ -140,7 +140,7 @@ class _Parts:
         if kept is not None:
             self._file = File(self._name, self._spool.new(), named)
             kept.append(self._file)
-            if len(self._form.pictures) > self._limits.picture_count + FILES_MORE or len(self._form.masks) > 1:
+            if len(self._form.pictures) > self.limits.picture_count + FILES_MORE or len(self._form.masks) > 1:
                 self._too_many()
         elif named:
             raise UnsupportedParameter(
@@ -149,8 +149,8 @@ class _Parts:
             )
         else:
             self._text = bytearray()
-            if len(self._form.fields) >= self._limits.multipart_fields:
-                raise InvalidValue(f"the form has more than {self._limits.multipart_fields} fields, the most accepted")
+            if len(self._form.fields) >= self.limits.multipart_fields:
+                raise InvalidValue(f"the form has more than {self.limits.multipart_fields} fields, the most accepted")
 
     def _kept(self, name: str) -> list[File] | None:
         if _PICTURE.fullmatch(name):
@@ -160,21 +160,21 @@ class _Parts:
     def _too_many(self) -> None:
         if len(self._form.masks) > 1:
             raise InvalidValue("mask: more than one mask was given; one is accepted", param="mask")
-        most = self._limits.picture_count
+        most = self.limits.picture_count
         raise InvalidValue(f"image: more than {most} pictures were given; at most {most} are accepted", param="image")
 
     def _data(self, data: bytes, start: int, end: int) -> None:
         if self._file is not None:
-            if self._file.content.length + end - start > self._limits.picture_bytes:
+            if self._file.content.length + end - start > self.limits.picture_bytes:
                 raise ImageTooLarge(
-                    f"{self._name}: the picture has more than {self._limits.picture_bytes} bytes, the most accepted",
+                    f"{self._name}: the picture has more than {self.limits.picture_bytes} bytes, the most accepted",
                     param=self._name,
                 )
             self._file.content.write(memoryview(data)[start:end])
         elif self._text is not None:
-            if len(self._text) + end - start > self._limits.multipart_field_bytes:
+            if len(self._text) + end - start > self.limits.multipart_field_bytes:
                 raise InvalidValue(
-                    f"{self._name}: a field may have at most {self._limits.multipart_field_bytes} bytes",
+                    f"{self._name}: a field may have at most {self.limits.multipart_field_bytes} bytes",
                     param=self._name,
                 )
             self._text += data[start:end]

@@ -55,19 +55,19 @@ class Intake:
     pool: CodecPool
     fetcher: Fetcher
     spool: Spool
-    house: HouseLimits
+    limits: HouseLimits
     allow_private: tuple[IPv4Network | IPv6Network, ...] = ()
 
     @property
-    def limits(self) -> Limits:
+    def each(self) -> Limits:
         """What one picture may be."""
-        house = self.house
+        limits = self.limits
         return Limits(
-            bytes_most=house.picture_bytes,
-            pixels_most=house.picture_pixels,
-            side_most=house.picture_side,
-            ratio_most=house.picture_ratio,
-            frames_most=house.picture_frames,
+            bytes_most=limits.picture_bytes,
+            pixels_most=limits.picture_pixels,
+            side_most=limits.picture_side,
+            ratio_most=limits.picture_ratio,
+            frames_most=limits.picture_frames,
         )
 
     async def take(
@@ -80,9 +80,9 @@ class Intake:
         """
         if not given:
             raise MissingParameter(f"{param} is missing. Accepted: {ACCEPTED}.", param=param)
-        if len(given) > self.house.picture_count:
+        if len(given) > self.limits.picture_count:
             raise InvalidValue(
-                f"{param}: {len(given)} pictures are too many; at most {self.house.picture_count} are accepted",
+                f"{param}: {len(given)} pictures are too many; at most {self.limits.picture_count} are accepted",
                 param=param,
             )
         deadline = time.monotonic() + SECONDS_MOST
@@ -111,7 +111,7 @@ class Intake:
         finished = self.spool.new()
         try:
             taken = await self.pool.intake(
-                source, mask=mask, limits=self.limits, sink=finished.write, deadline=deadline
+                source, mask=mask, limits=self.each, sink=finished.write, deadline=deadline
             )
         except BadPicture as refusal:
             raise _refused(given.param, refusal) from refusal
@@ -127,7 +127,7 @@ class Intake:
         text = given.text or ""
         spooled = self.spool.new()
         if _URL.match(text):
-            policy = client_policy(self.house, self.allow_private)
+            policy = client_policy(self.limits, self.allow_private)
             await visit(self.fetcher, text.strip(), spooled.write, param=given.param, policy=policy, deadline=deadline)
             return spooled
         scheme = _SCHEME.match(text[:64])
