@@ -17,6 +17,7 @@ from providers.base import Options, Provider, Traits, WireRequest
 from providers.registry import PROVIDERS
 from scripts.markdown import code, table
 from scripts.provider_lines import Line, lines
+from scripts.provider_pictures import travelling
 
 UNKNOWN = "any/other-model"
 """An id that no provider has a profile for."""
@@ -35,7 +36,13 @@ class Model:
     making: tuple[Line, ...]
     rest: tuple[str, ...]
     editing: tuple[Line, ...]
+    """Of one picture; `several` where two make a difference."""
+    several: tuple[Line, ...]
     pictures: str
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        return (*self.making, *self.editing, *self.several)
 
     def beyond(self, other: Model) -> list[Line]:
         """The lines that `other` has not."""
@@ -158,7 +165,9 @@ def _models(adapter: Provider) -> str:
     found: dict[Model, list[str]] = {}
     for name in (*adapter.known_models, UNKNOWN):
         found.setdefault(_model(adapter, name), []).append("any other" if name == UNKNOWN else f"`{name}`")
-    reasons = _reasons([line for model in found for line in (*model.making, *model.editing) if line.dropped])
+    reasons = _reasons(
+        [line for model in found for line in (*model.making, *model.editing, *model.several) if line.dropped]
+    )
     whole: dict[Model, str] = {}
     parts = []
     for model, ids in found.items():
@@ -180,7 +189,8 @@ def _model(adapter: Provider, model: str) -> Model:
         making=tuple(lines(profile)) if generates else (),
         rest=tuple(_rest(profile if generates else edit)),
         editing=tuple(lines(edit, "edit")) if edits else (),
-        pictures=_pictures(edit) if edits else "",
+        several=tuple(lines(adapter.profile(model, 2), "edit")) if edits and edit.input_images_max > 1 else (),
+        pictures=_pictures(adapter, model, edit) if edits else "",
     )
 
 
@@ -205,8 +215,12 @@ def _part(model: Model, reasons: Mapping[tuple[str, ...], str], like: Model | No
         yield from model.rest
     if model.editing:
         beyond = [line for line in model.editing if line not in model.making]
-        yield f"**Edits** of {model.pictures}{':' if beyond else '.'}"
+        yield f"**Edits** of {model.pictures}{'; as above, but for:' if beyond and model.making else '.'}"
         yield from _told(beyond, reasons)
+        more = [line for line in model.several if line not in model.editing]
+        if more:
+            yield "With several pictures as with one, but for:"
+            yield from _told(more, reasons)
 
 
 def _told(those: Sequence[Line], reasons: Mapping[tuple[str, ...], str]) -> Iterator[str]:
@@ -251,7 +265,10 @@ def _rest(profile: Profile) -> Iterator[str]:
         yield f"Always sent: {', '.join(constants)}."
 
 
-def _pictures(profile: Profile) -> str:
+def _pictures(adapter: Provider, model: str, profile: Profile) -> str:
+    """How many pictures, how they go there, and what becomes of a mask."""
     most = profile.input_images_max
-    mask = {"native": "a mask is passed on", "emulated": "a mask is applied here"}.get(str(profile.mask), "no mask")
-    return f"{'one picture' if most == 1 else f'up to {most} pictures'}, {mask}"
+    mask = {"native": "a mask is passed on", "emulated": "a mask is laid on here"}.get(str(profile.mask), "no mask")
+    ways = [travelling(adapter, model, number) for number in (1, min(most, 2))]
+    several = "" if ways[0] == ways[1] else f"; several: {ways[1]}"
+    return f"{'one picture' if most == 1 else f'up to {most} pictures'} ({ways[0]}{several}), {mask}"

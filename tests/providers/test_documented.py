@@ -25,12 +25,17 @@ from tests.providers.test_contract import GENERIC, WIRED, WIRED_MODELS, entry_of
 NOWHERE = {Behavior.DROPPED, Behavior.EMULATED}
 
 
+Fates = dict[str, tuple[str, tuple[str, ...]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Documented:
     """What the page says of one model: each parameter's behaviour and places on the wire, what is always sent, and
-    where extras go (None = nowhere)."""
+    where extras go (None = nowhere). `editing` and `several` are the same for edits of one picture and of more."""
 
-    parameters: dict[str, tuple[str, tuple[str, ...]]]
+    parameters: Fates
+    editing: Fates
+    several: Fates
     constants: tuple[str, ...]
     extras: str | None
 
@@ -39,28 +44,34 @@ def quoted(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"`([^`]+)`", text))
 
 
-def documented(text: str, others: Mapping[str, Documented]) -> Documented:
-    """One model's part of the page, as far as it is about making pictures from a prompt. It may refer to an other's."""
-    making = text.split("**Edits**")[0]
-    like = re.search(r"^As `?(.+?)`?(?:\.|, but for:)$", making, re.MULTILINE)
-    base = others[GENERIC if like[1] == "any other" else like[1]] if like else Documented({}, (), None)
-    parameters = dict(base.parameters)
-    for row in re.findall(r"^\| (`.*) \|$", making, re.MULTILINE):
+def fates(text: str, base: Fates) -> Fates:
+    """What a part of the page says of parameters, over what is said elsewhere."""
+    found = dict(base)
+    for row in re.findall(r"^\| (`.*) \|$", text, re.MULTILINE):
         names, behavior, fields, *_ = row.split(" | ")
-        parameters |= dict.fromkeys(quoted(names), (behavior, quoted(fields)))
+        found |= dict.fromkeys(quoted(names), (behavior, quoted(fields)))
     for start, behavior in (("Dropped with a note: ", "dropped"), ("Left out without a note: ", "emulated")):
-        for sentence in re.findall(f"^{start}(.*)$", making, re.MULTILINE):
+        for sentence in re.findall(f"^{start}(.*)$", text, re.MULTILINE):
             names = quoted(re.sub(r"\([^()]*\)", "", sentence))
-            parameters |= dict.fromkeys(names, (behavior, ()))
+            found |= dict.fromkeys(names, (behavior, ()))
+    return found
+
+
+def documented(text: str, others: Mapping[str, Documented]) -> Documented:
+    """One model's part of the page. It may refer to another's."""
+    making, _, rest = text.partition("**Edits**")
+    one, _, more = rest.partition("With several pictures")
+    like = re.search(r"^As `?(.+?)`?(?:\.|, but for:)$", making, re.MULTILINE)
+    base = others[GENERIC if like[1] == "any other" else like[1]] if like else Documented({}, {}, {}, (), None)
+    parameters = fates(making, base.parameters)
+    editing = fates(one, parameters) if rest else {}
+    several = fates(more, editing)
     constants = re.search(r"^Always sent: (.*)\.$", making, re.MULTILINE)
     extras = re.search(r"passed on (at the top level|under `([\w.]+)`)", making)
-    if "Parameters that we do not know" not in making:
-        return Documented(parameters, base.constants, base.extras)
-    return Documented(
-        parameters,
-        quoted(constants[1]) if constants else (),
-        None if extras is None else f"{extras[2]}." if extras[2] else "",
-    )
+    if like and "Parameters that we do not know" not in making:
+        return Documented(parameters, editing, several, base.constants, base.extras)
+    place = None if extras is None else f"{extras[2]}." if extras[2] else ""
+    return Documented(parameters, editing, several, quoted(constants[1]) if constants else (), place)
 
 
 def read_page() -> dict[tuple[str, str], Documented]:
@@ -85,10 +96,65 @@ RECORDED = [
 ]
 
 
+EDITS = [
+    (kind, model, name)
+    for kind in WIRED
+    if (golden.WIRE / kind / "edits.json").exists()
+    for model, requests in golden.load(kind, "edits").items()
+    for name in requests
+]
+
+
 def recorded_of(kind: str, model: str, name: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The receipt of one recorded request, and what was sent, as path to value for each call."""
     recorded = golden.load(kind, "requests")[model][name]
     return recorded["parameters"], [leaves(sent["body"]) for sent in recorded["sent"]]
+
+
+def is_a_file(value: Any) -> bool:
+    return isinstance(value, dict) and "filename" in value
+
+
+def edit_of(kind: str, model: str, name: str) -> tuple[int, list[dict[str, Any]], list[dict[str, Any]]]:
+    """How many pictures, the receipt, and what was sent beside the pictures, which are uploaded first or go along."""
+    recorded = golden.load(kind, "edits")[model][name]
+    calls = []
+    for sent in recorded["sent"]:
+        body = sent["body"]
+        if isinstance(body, list):
+            body = {field[0]: field[1] for field in body if not is_a_file(field)}
+        calls += [leaves(body)] if body else []
+    return len(recorded["request"]["pictures"]), recorded["parameters"], calls
+
+
+def check_places(page: Fates, receipt: list[dict[str, Any]], calls: list[dict[str, Any]]) -> None:
+    """Each value of a receipt stands in the places that the page names, or in none where it names none."""
+    for entry in receipt:
+        if entry["name"] not in page:
+            assert entry["name"] not in BY_NAME
+            continue
+        behavior, fields = page[entry["name"]]
+        stands = [{path: value for path, value in sent.items() if path in fields} for sent in calls]
+        if not fields:
+            assert behavior in NOWHERE
+            assert entry["sent"] is None
+            assert entry["name"] not in {leaf(path) for path in calls[0]}
+        elif entry["name"] == "n":
+            counts = [int(next(iter(here.values()), 1)) for here in stands]
+            assert counts == (entry["sent"] if isinstance(entry["sent"], list) else [entry["sent"]])
+        elif isinstance(entry["sent"], dict):
+            here = {leaf(path): value for path, value in stands[0].items()}
+            overwritten = {each["name"] for each in receipt}  # by an extra of the same name
+            assert {
+                name: each for name, each in entry["sent"].items() if name not in overwritten
+            }.items() <= here.items()
+        elif entry["sent"] is not None:
+            assert spelled(entry["sent"]) in {spelled(value) for value in stands[0].values()}, entry
+
+
+def spelled(value: Any) -> str:
+    """A form holds text alone."""
+    return str(value).lower()
 
 
 def test_the_page_has_every_model_of_the_registry() -> None:
@@ -113,29 +179,16 @@ def test_every_parameter_that_a_model_decides_is_on_the_page(kind: str, model: s
 
 @pytest.mark.parametrize(("kind", "model", "name"), RECORDED)
 def test_a_value_stands_where_the_page_says_or_nowhere(kind: str, model: str, name: str) -> None:
-    page = PAGE[kind, model]
     receipt, calls = recorded_of(kind, model, name)
-    for entry in receipt:
-        if entry["name"] not in page.parameters:
-            assert entry["name"] not in BY_NAME
-            continue
-        behavior, fields = page.parameters[entry["name"]]
-        stands = [{path: value for path, value in sent.items() if path in fields} for sent in calls]
-        if not fields:
-            assert behavior in NOWHERE
-            assert entry["sent"] is None
-            assert entry["name"] not in {leaf(path) for path in calls[0]}
-        elif entry["name"] == "n":
-            counts = [next(iter(here.values()), 1) for here in stands]
-            assert counts == (entry["sent"] if isinstance(entry["sent"], list) else [entry["sent"]])
-        elif isinstance(entry["sent"], dict):
-            here = {leaf(path): value for path, value in stands[0].items()}
-            overwritten = {each["name"] for each in receipt}  # by an extra of the same name
-            assert {
-                name: each for name, each in entry["sent"].items() if name not in overwritten
-            }.items() <= here.items()
-        elif entry["sent"] is not None:
-            assert entry["sent"] in stands[0].values(), entry
+    check_places(PAGE[kind, model].parameters, receipt, calls)
+
+
+@pytest.mark.parametrize(("kind", "model", "name"), EDITS)
+def test_a_value_of_an_edit_stands_where_the_page_says_or_nowhere(kind: str, model: str, name: str) -> None:
+    pictures, receipt, calls = edit_of(kind, model, name)
+    page = PAGE[kind, model]
+    assert page.editing
+    check_places(page.several if pictures > 1 else page.editing, receipt, calls)
 
 
 @pytest.mark.parametrize(("kind", "model", "name"), RECORDED)
