@@ -17,7 +17,7 @@ THROUGH: Mapping[str, tuple[Client, ...]] = {
     "refusals": (*OPENAI, VERCEL, LANGCHAIN),
     "models": OPENAI,
     "edit": NOBODY,
-    "generate_stream": NOBODY,
+    "generate_stream": OPENAI,
     "edit_stream": NOBODY,
     "responses": NOBODY,
 }

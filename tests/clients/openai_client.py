@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,9 @@ def tell(spoken: Callable[[str, Mapping[str, Any]], dict[str, Any]]) -> None:
 def spoken(base_url: str, call: Mapping[str, Any]) -> dict[str, Any]:
     with ExitStack() as stack:
         client = stack.enter_context(openai.OpenAI(**{"base_url": base_url, "api_key": "any", **call["settings"]}))
-        method = reduce(getattr, call["method"].split("."), client)
+        method: Any = client
+        for name in call["method"].split("."):
+            method = getattr(method, name)
         arguments = {name: prepared(value, stack) for name, value in call["arguments"].items()}
         if call["extra"]:
             arguments["extra_body"] = call["extra"]
