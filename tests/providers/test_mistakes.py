@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.providers.mistakes import MISTAKES
+from tests.providers.mistakes import ASKING
+from tests.providers.mistakes_answering import ANSWERING
 
 TESTS = Path(__file__).parents[1]
+
+MISTAKES = {**ASKING, **ANSWERING}
 
 
 @cache
