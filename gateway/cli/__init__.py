@@ -46,6 +46,7 @@ class Command:
 COMMANDS: Mapping[str, Command] = {
     "serve": Command("gateway.cli.serve", "run the gateway"),
     "generate": Command("gateway.cli.generate", "make pictures, here or at a running gateway"),
+    "edit": Command("gateway.cli.edit", "make pictures from pictures, here or at a running gateway"),
     "plan": Command("gateway.cli.plan", "show what would be sent, to whom and at what cost; sends nothing"),
     "check": Command("gateway.cli.check", "validate a configuration and show what becomes of each parameter"),
     "models": Command("gateway.cli.models", "list the models and who makes them"),

@@ -6,12 +6,12 @@ import argparse
 import asyncio
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gateway.cli.configuration import add_config, settings_of
-from gateway.cli.making import Made, make_here, make_there
+from gateway.cli.making import Made, Originals, make_here, make_there
 from gateway.cli.parameters import read_pairs
 from normalization.errors import ConfigurationError
 from normalization.vocabulary import Format
@@ -25,6 +25,12 @@ SUFFIXES = {f".{form.value}": form for form in Format} | {".jpg": Format.JPEG}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What the command takes."""
     parser.add_argument("prompt", help="what the picture shows")
+    add_making(parser)
+    parser.add_argument("parameters", nargs="*", metavar="KEY=VALUE", help="any parameter of the API")
+
+
+def add_making(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that makes pictures."""
     parser.add_argument("-m", "--model", help="the model's name; the default model if left out")
     parser.add_argument("-n", type=int, help="how many pictures, 1 to 10")
     parser.add_argument("--size", help="WxH, W:H or auto")
@@ -40,16 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--api-key", default=os.environ.get("IMAGEGATE_API_KEY"), metavar="KEY", help="its key (or IMAGEGATE_API_KEY)"
     )
     parser.add_argument("--json", action="store_true", help="print what was made as JSON")
-    parser.add_argument("parameters", nargs="*", metavar="KEY=VALUE", help="any parameter of the API")
 
 
 def run(options: argparse.Namespace) -> int:
     """Generate, write, and tell."""
-    body = request_body(options)
+    return carry_out(options, request_body(options, options.parameters))
+
+
+def carry_out(options: argparse.Namespace, body: Mapping[str, Any], given: Originals | None = None) -> int:
+    """Make what the body asks for, out of `given` where that is an edit; write it, and tell."""
     target = _target(options.output)
     if target is not None and not target.parent.is_dir():
         raise ConfigurationError(f"{target.parent} is not a folder to write to")
-    made = _make(options, body)
+    made = _make(options, body, given)
     written = _write(made, target)
     if options.json:
         print(json.dumps({"files": [str(path) for path in written], "items": made.items, **made.answer}, indent=2))
@@ -58,9 +67,9 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def request_body(options: argparse.Namespace) -> dict[str, Any]:
+def request_body(options: argparse.Namespace, pairs: Sequence[str]) -> dict[str, Any]:
     """The request that the words describe. A file's ending picks the format where nothing else does."""
-    body = {"prompt": options.prompt, **read_pairs(options.parameters)}
+    body = {"prompt": options.prompt, **read_pairs(pairs)}
     for name in ("model", "n", "size"):
         if getattr(options, name) is not None:
             body[name] = getattr(options, name)
@@ -77,17 +86,20 @@ def _target(output: Path | None) -> Path | None:
     return None if output is None else output.absolute()
 
 
-def _make(options: argparse.Namespace, body: Mapping[str, Any]) -> Made:
+def _make(options: argparse.Namespace, body: Mapping[str, Any], given: Originals | None) -> Made:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
     console = Console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        progress.add_task(f"generating with {body.get('model') or 'the default model'}", total=None)
+        progress.add_task(
+            f"{'generating' if given is None else 'editing'} with {body.get('model') or 'the default model'}",
+            total=None,
+        )
         if options.base_url and options.config is None:
-            return asyncio.run(make_there(options.base_url, options.api_key, body, seconds=SECONDS))
-        return asyncio.run(make_here(settings_of(options), body))
+            return asyncio.run(make_there(options.base_url, options.api_key, body, given, seconds=SECONDS))
+        return asyncio.run(make_here(settings_of(options), body, given))
 
 
 def _write(made: Made, target: Path | None) -> list[Path]:
