@@ -93,9 +93,8 @@ def _given(services: Services, param: str, named: str) -> Given:
 async def make_there(
     base_url: str, key: str | None, body: Mapping[str, Any], given: Originals | None = None, *, seconds: float
 ) -> Made:
-    """Generate, or edit what is given, at the gateway, or any OpenAI-compatible API, at `base_url`, which may leave `/v1` out.
-
-    Raises ImagegateError.
+    """Generate, or edit what is given, at the gateway or any OpenAI-compatible API at `base_url`, which may leave
+    `/v1` out. Raises ImagegateError, and OSError for a file that cannot be read.
     """
     headers = {"authorization": f"Bearer {key}"} if key else {}
     if urlsplit(base_url).path in ("", "/"):
