@@ -10,7 +10,7 @@ from gateway.api.callers import Keyring
 from gateway.backends import build_backends
 from gateway.config.model import Settings
 from gateway.dispatch import Dispatcher
-from gateway.finishing import Finisher
+from gateway.finishing import Finisher, result_policy
 from gateway.jobs import Job, Jobs
 from gateway.ordering import Ordering
 from gateway.outcome import Order, Outcome
@@ -127,9 +127,7 @@ class Services:
                     ratio_most=None,
                 ),
             ),
-            allow_private=settings.network.allow_private,
-            bytes_most=limits.result_bytes,
-            fetch_seconds=limits.result_seconds,
+            policy=result_policy(limits, settings.network.allow_private),
         )
         self.hosting = Hosting(self.storage, self.signer)
         driver = Driver(

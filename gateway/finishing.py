@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urljoin
 
 from gateway.backends import origin
+from gateway.config.limits import Limits
 from gateway.outcome import Delivered
 from gateway.services.codecs import CodecError, CodecPool
 from normalization.errors import BadUpstreamImage, GenerationFailed, GenerationTimeout, ResultUnavailable
 from normalization.pictures import BadPicture, FinishOptions
 from normalization.plan import Finish
+from providers.addresses import Network
 from providers.base import Work
 from providers.fetch import Fetcher, FetchPolicy, Unfetchable
 from providers.transport import Target
@@ -23,6 +25,19 @@ FETCHES = 4
 TRANSIENT = frozenset({"refused", "timeout", "status", "dns", "slow", "broken"})
 
 
+def result_policy(limits: Limits, allow_private: Iterable[Network] = ()) -> FetchPolicy:
+    """What may be fetched on a provider's word: where it says that its pictures are. `allow_private`: the networks that
+    the operator has opened."""
+    return FetchPolicy(
+        bytes_most=limits.result_bytes,
+        seconds_most=limits.result_seconds,
+        redirects_most=limits.fetch_redirects,
+        allow_private=tuple(allow_private),
+        min_rate=limits.fetch_bytes_per_second,
+        resolve_seconds_most=limits.fetch_dns_seconds,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Finisher:
     """Turns artifacts into deliveries. Decoding happens in the codec pool, never in this process."""
@@ -30,9 +45,8 @@ class Finisher:
     pool: CodecPool
     fetcher: Fetcher
     options: FinishOptions
-    allow_private: tuple[IPv4Network | IPv6Network, ...] = ()
-    bytes_most: int = 50_000_000
-    fetch_seconds: float = 120.0
+    policy: FetchPolicy
+    """For results; a provider's own origin is trusted besides."""
 
     async def draw(self, work: Work, pixels: int, deadline: float) -> bytes:
         """Have a picture made in the codec pool."""
@@ -50,12 +64,7 @@ class Finisher:
         Raises ResultUnavailable when it cannot be had, BadUpstreamImage when it points where it must not.
         """
         absolute = urljoin(f"{target.base_url}/", url)
-        policy = FetchPolicy(
-            bytes_most=self.bytes_most,
-            seconds_most=self.fetch_seconds,
-            allow_private=self.allow_private,
-            trusted_origin=origin(target.base_url) if target.base_url else None,
-        )
+        policy = replace(self.policy, trusted_origin=origin(target.base_url) if target.base_url else None)
         for attempt in range(FETCHES):
             try:
                 return (await self.fetcher.fetch(absolute, policy=policy, deadline=deadline)).data

@@ -8,12 +8,15 @@ client may fetch.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 
 from gateway.config.limits import Limits
 from normalization.errors import ImageTooLarge, ImageUrlUnreachable
 from providers.addresses import Network
 from providers.fetch import Fetcher, FetchPolicy, Unfetchable
+
+log = logging.getLogger("imagegate")
 
 
 def client_policy(limits: Limits, allow_private: Iterable[Network] = ()) -> FetchPolicy:
@@ -48,6 +51,7 @@ async def visit(
     try:
         fetched = await fetcher.fetch(url, policy=policy, deadline=deadline, sink=sink)
     except Unfetchable as error:
+        log.warning("the picture of %s was not fetched: %s", param, error)
         # Without the cause: its text names hosts and addresses, and a traceback in a log would show them.
         if error.code == "too_large":
             raise ImageTooLarge(

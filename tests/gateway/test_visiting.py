@@ -14,6 +14,7 @@ from ipaddress import ip_network
 import pytest
 
 from gateway.config.limits import Limits
+from gateway.finishing import result_policy
 from gateway.services.visiting import client_policy, visit
 from normalization.errors import ImageTooLarge, ImageUrlUnreachable, StorageFull
 from providers import fetch as module
@@ -92,7 +93,11 @@ async def goes_in_circles(c: Connection) -> None:
     ],
 )
 async def test_server_that_gives_no_picture_is_told_by_one_error(
-    fetcher: Fetcher, script: Script, logged: str, monkeypatch: pytest.MonkeyPatch
+    fetcher: Fetcher,
+    script: Script,
+    logged: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.setattr(module, "PACE_GRACE_SECONDS", 0.1)
     policy = replace(OPEN, seconds_most=0.2) if script is never_answers else OPEN
@@ -100,6 +105,7 @@ async def test_server_that_gives_no_picture_is_told_by_one_error(
         error = await unreachable(fetcher, f"http://hidden.example:{server.port}/path?sig=planted", policy)
     assert (error.status, error.should_retry, error.body()) == (400, None, UNREACHABLE)
     assert reason(error) == logged
+    assert caplog.messages == [f"the picture of images[0].image_url was not fetched: {error.detail}"]
     shown = error.detail + "".join(traceback.format_exception(error))
     for part in ("hidden", "planted", LOOPBACK, str(server.port)):
         assert part not in shown, "neither a host nor an address belongs into a log"
@@ -250,4 +256,19 @@ def test_policy_is_what_the_operator_set() -> None:
         resolve_seconds_most=4,
         reach_seconds_most=5,
         failure_seconds_least=5,
+    )
+
+
+def test_results_are_fetched_by_the_same_limits_but_their_own_size_and_time() -> None:
+    limits = Limits(
+        result_bytes=1,
+        result_seconds=2,
+        fetch_redirects=0,
+        fetch_dns_seconds=4,
+        fetch_bytes_per_second=0,
+        fetch_seconds=9,
+    )
+    opened = (ip_network("10.0.0.0/8"),)
+    assert result_policy(limits, opened) == FetchPolicy(
+        bytes_most=1, seconds_most=2, redirects_most=0, allow_private=opened, min_rate=0, resolve_seconds_most=4
     )
