@@ -57,7 +57,7 @@ ANSWERING: Mapping[int, Mistake] = {
     ),
     67: caught(
         "A 502 of ours makes the client's library buy twice more.",
-        "gateway/test_misbehaviour.py::test_a_refusal_becomes_the_answer_of_the_error_table",
+        "normalization/test_vocabulary.py::test_only_refusals_under_load_ask_for_a_retry_among_provider_failures",
         "gateway/test_misbehaviour.py::"
         "test_an_answer_that_cannot_be_read_may_have_cost_money_and_is_never_asked_for_again",
     ),
@@ -83,7 +83,8 @@ ANSWERING: Mapping[int, Mistake] = {
     ),
     72: caught(
         "A provider's 401 makes the client think that its own key is wrong.",
-        "gateway/test_misbehaviour.py::test_a_refusal_becomes_the_answer_of_the_error_table",
+        "providers/test_failures.py::test_a_bare_status_has_one_meaning",
+        "normalization/test_vocabulary.py::test_every_error_is_in_the_drawing_with_its_status_and_code",
     ),
     73: caught(
         "Ten large pictures in base64 fill the memory.",
