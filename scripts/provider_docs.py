@@ -39,6 +39,7 @@ class Model:
     """Of one picture; `several` where two make a difference."""
     several: tuple[Line, ...]
     pictures: str
+    rest_of_edits: tuple[str, ...]
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -191,6 +192,7 @@ def _model(adapter: Provider, model: str) -> Model:
         editing=tuple(lines(edit, "edit")) if edits else (),
         several=tuple(lines(adapter.profile(model, 2), "edit")) if edits and edit.input_images_max > 1 else (),
         pictures=_pictures(adapter, model, edit) if edits else "",
+        rest_of_edits=tuple(each for each in _rest(edit) if each not in _rest(profile)) if generates and edits else (),
     )
 
 
@@ -217,6 +219,7 @@ def _part(model: Model, reasons: Mapping[tuple[str, ...], str], like: Model | No
         beyond = [line for line in model.editing if line not in model.making]
         yield f"**Edits** of {model.pictures}{'; as above, but for:' if beyond and model.making else '.'}"
         yield from _told(beyond, reasons)
+        yield from model.rest_of_edits
         more = [line for line in model.several if line not in model.editing]
         if more:
             yield "With several pictures as with one, but for:"
