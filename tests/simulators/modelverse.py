@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
+from tests.simulators.inputs import Given, from_data_uri, given
 from tests.simulators.pages import (
     SMALL_GPT_SIZES,
     UNLISTED,
@@ -28,6 +29,9 @@ from tests.simulators.pages import (
 
 RATIOS = ("21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21")
 KONTEXT = ("black-forest-labs/flux-kontext-max/text-to-image", "black-forest-labs/flux-kontext-pro/text-to-image")
+EDIT_ONE = ("black-forest-labs/flux-kontext-max", "black-forest-labs/flux-kontext-pro", "stepfun-ai/step1x-edit")
+EDIT_SEVERAL = ("black-forest-labs/flux-kontext-max/multi", "black-forest-labs/flux-kontext-pro/multi")
+QWEN = "Qwen/Qwen-Image-Edit"
 
 _ANY: Page = {"prompt": text(), "n": whole(1, 4)}
 _FLUX: Page = {
@@ -41,8 +45,7 @@ _FLUX: Page = {
 }
 _GPT: Page = {
     **_ANY,
-    "quality": one_of("low", "medium", "high", "auto"),
-    "background": one_of("transparent", "opaque", "auto"),
+    "quality": one_of("low", "medium", "high"),
     "output_format": one_of("png", "jpeg"),
     # 0 is no compression here, and 100 the most.
     "output_compression": whole(0, 100),
@@ -57,12 +60,38 @@ def _between(least: int, most: int) -> Takes:
     return Takes(fits, f"WxH, each side {least}-{most}")
 
 
+def _data_uri(value: Any) -> bool:
+    return isinstance(value, str) and value.startswith("data:image/")
+
+
+_IMAGE: Page = {"strength": number(0, 1), "image": Takes(_data_uri, "a data: URI")}
+_IMAGES: Page = {
+    "images": Takes(lambda value: isinstance(value, list) and 2 <= len(value) <= 4, "two to four data: URIs")
+}
+_ONE: Page = {**{name: takes for name, takes in _FLUX.items() if name != "aspect_ratio"}, **_IMAGE}
+_SEVERAL: Page = {**_FLUX, **_IMAGES}
+
 PAGES: Mapping[str, Page] = {
     **dict.fromkeys(KONTEXT, _FLUX),
-    "black-forest-labs/flux.1-dev": {**_FLUX, "size": _between(256, 1536), "strength": number(0, 1), "image": text()},
+    **dict.fromkeys(EDIT_ONE, _ONE),
+    **dict.fromkeys(EDIT_SEVERAL, _SEVERAL),
+    QWEN: {
+        "prompt": text(),
+        "image": _IMAGE["image"],
+        "seed": whole(-1, 2**32 - 1),
+        "size": _between(256, 1536),
+    },
+    "black-forest-labs/flux.1-dev": {**_FLUX, "size": _between(256, 1536), **_IMAGE},
     "gpt-image-1": {**_GPT, "size": one_of(*SMALL_GPT_SIZES, "auto")},
+    "gpt-image-1.5": {
+        **_GPT,
+        "size": one_of(*SMALL_GPT_SIZES, "auto"),
+        "output_format": one_of("png", "jpeg", "webp"),
+    },
     "gpt-image-2": {**_GPT, "n": whole(1, 10), "size": large_gpt_size()},
 }
+REQUIRED: Mapping[str, str] = {**dict.fromkeys((*EDIT_ONE, QWEN), "image"), **dict.fromkeys(EDIT_SEVERAL, "images")}
+"""Besides the prompt."""
 MODELS = (*PAGES, UNLISTED)
 CODES = {
     400: "invalid_parameter",
@@ -119,13 +148,17 @@ class ModelVerseSimulator(Simulator):
         require(isinstance(prompt, str) and bool(prompt), "prompt is required")
         if model != UNLISTED:
             check(body, {**PAGES[str(model)], "model": text()}, PAGES)
+        required = REQUIRED.get(str(model), "prompt")
+        require(bool(body.get(required)), f"{required} is required")
+        sources = _sources(body)
         seed = body.get("seed", -1)
         return Ordered(
-            size=_size(body),
+            size=_size(body, sources),
             form=body.get("output_format", "png"),
             count=body.get("n", 1),
             seed=None if seed == -1 else seed,
             subject=f"{prompt}|{body.get('negative_prompt')}|{body.get('steps')}|{body.get('guidance_scale')}",
+            ground=sources[0].colour if sources else None,
         )
 
     def _item(self, data: bytes, mode: str) -> dict[str, str]:
@@ -136,11 +169,19 @@ class ModelVerseSimulator(Simulator):
         return {kept: both[kept]}
 
 
-def _size(body: Mapping[str, Any]) -> tuple[int, int]:
-    """The pixels made of values that the model's page allows."""
+def _sources(body: Mapping[str, Any]) -> list[Given]:
+    """The pictures to edit. Raises Refused where one does not decode."""
+    written = [("image", body["image"])] if "image" in body else [("images", each) for each in body.get("images", ())]
+    return [given(from_data_uri(each, name), name) for name, each in written]
+
+
+def _size(body: Mapping[str, Any], sources: list[Given]) -> tuple[int, int]:
+    """The pixels made of values that the model's page allows; those who take no ratio keep the picture's."""
     if body.get("size", "auto") != "auto":
         return pixels(body["size"])
     width, height = map(int, body.get("aspect_ratio", "1:1").split(":"))
+    if sources and "image" in body:
+        width, height = sources[0].size
     scale = (1024 * 1024 / (width * height)) ** 0.5
     return int(width * scale / 8) * 8, int(height * scale / 8) * 8
 

@@ -1,4 +1,4 @@
-"""1min.ai: POST /api/features, and the signed addresses of its results.
+"""1min.ai: POST /api/features, POST /api/assets before an edit, and the signed addresses of results.
 
 Source: docs.1min.ai, "AI for Image", one page per model: the same thing has another name and other bounds on each.
 Errors are not documented: the envelope is the one that public clients read.
@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
+from tests.simulators.inputs import Given, file_of, form_of, given
 from tests.simulators.pages import (
     SMALL_GPT_SIZES,
     UNLISTED,
@@ -71,6 +72,9 @@ def _flux_2(least_steps: int) -> Page:
     }
 
 
+_KONTEXT: Page = {**_ANY, **_RATIO, "format": one_of("png", "jpeg", "webp")}
+_KONTEXT_HOSTED: Page = {**_KONTEXT, **_UPSAMPLING, "safety_tolerance": whole(1, 6)}
+
 PAGES: Mapping[str, Page] = {
     FLUX_2[0]: _flux_2(15),
     FLUX_2[1]: _flux_2(15),
@@ -84,6 +88,15 @@ PAGES: Mapping[str, Page] = {
         "guidance": number(0, 10),
         "prompt_strength": number(0, 1),
         "megapixels": one_of("0.25", "1"),
+    },
+    # The pages of these are about editing; what they take without a picture is taken to be the same.
+    "black-forest-labs/flux-kontext-max": _KONTEXT_HOSTED,
+    "black-forest-labs/flux-kontext-pro": _KONTEXT_HOSTED,
+    "black-forest-labs/flux-kontext-dev": {
+        **_KONTEXT,
+        **_OPEN_WEIGHTS,
+        "num_inference_steps": whole(1, 50),
+        "guidance": number(1, 20),
     },
     "black-forest-labs/flux-1.1-pro": {
         **_ANY,
@@ -129,9 +142,35 @@ PAGES: Mapping[str, Page] = {
     "gpt-image-1-mini": {**_GPT, "size": one_of(*SMALL_GPT_SIZES)},
     "gpt-image-2": {**_GPT, "prompt": text(4000), "size": large_gpt_size()},
 }
+EDITED = (
+    *FLUX_2,
+    "black-forest-labs/flux-2-dev",
+    "black-forest-labs/flux-kontext-max",
+    "black-forest-labs/flux-kontext-pro",
+    "black-forest-labs/flux-kontext-dev",
+    "gpt-image-1",
+    "gpt-image-1-mini",
+    "gpt-image-2",
+)
+_TO_EDIT: Page = {"imageUrl": text(1024), "aspect_ratio": one_of(*RATIOS, "match_input_image")}
+EDITORS: Mapping[str, Page] = {
+    model: {
+        name: takes
+        for name, takes in ({**PAGES[model], **_TO_EDIT}).items()
+        if name != "style" and (name != "aspect_ratio" or name in PAGES[model])
+    }
+    for model in EDITED
+}
 REQUIRED: Mapping[str, tuple[str, ...]] = {"gpt-image-2": ("size", "quality")}
 """Besides the prompt."""
-UNASKED: Mapping[str, str] = {**dict.fromkeys(PAGES, "webp"), **dict.fromkeys(FLUX_2, "png"), UNLISTED: "jpeg"}
+REQUIRED_TO_EDIT: Mapping[str, tuple[str, ...]] = {
+    **REQUIRED,
+    "gpt-image-1": ("size", "n"),
+    "gpt-image-1-mini": ("size", "n"),
+}
+"""Besides the prompt and the picture."""
+KEPT_FORMATS = (*FLUX_2, "black-forest-labs/flux-kontext-max", "black-forest-labs/flux-kontext-pro")
+UNASKED: Mapping[str, str] = {**dict.fromkeys(PAGES, "webp"), **dict.fromkeys(KEPT_FORMATS, "png"), UNLISTED: "jpeg"}
 """What comes where no format is said; a gpt-image makes png."""
 
 
@@ -143,10 +182,14 @@ class OneMinSimulator(Simulator):
         super().__init__(key=key)
         self.address_lives = address_lives
         self._expires: dict[str, float] = {}
+        self.assets: dict[str, Given] = {}
+        """What was uploaded, by its key."""
 
     def kind(self, received: Received) -> Kind | None:
         if received.path.startswith("/development/images/"):
             return "picture"
+        if (received.method, received.path) == ("POST", "/api/assets"):
+            return "upload"
         return "submit" if (received.method, received.path) == ("POST", "/api/features") else None
 
     def authorised(self, received: Received) -> bool:
@@ -171,7 +214,7 @@ class OneMinSimulator(Simulator):
         record = {
             "uuid": str(uuid.uuid4()),
             "model": body["model"],
-            "type": "IMAGE_GENERATOR",
+            "type": body["type"],
             "status": "FAILED" if fault.soft_fail else "SUCCESS",
             "createdAt": "2026-03-27T10:00:00.000Z",
             "aiRecordDetail": detail,
@@ -184,26 +227,46 @@ class OneMinSimulator(Simulator):
 
     def ordered(self, body: Any) -> Ordered:
         require(isinstance(body, dict), "Invalid JSON")
-        require(body.get("type") == "IMAGE_GENERATOR", "type must be IMAGE_GENERATOR")
+        feature = body.get("type")
+        require(feature in ("IMAGE_GENERATOR", "IMAGE_EDITOR"), "type must be IMAGE_GENERATOR or IMAGE_EDITOR")
+        pages, required = (PAGES, REQUIRED) if feature == "IMAGE_GENERATOR" else (EDITORS, REQUIRED_TO_EDIT)
         model, params = str(body.get("model")), body.get("promptObject")
-        require(model in PAGES or model == UNLISTED, f"Model {model} not found", status=404)
+        require(model in pages or model == UNLISTED, f"Model {model} not found for {feature}", status=404)
         require(isinstance(params, dict), "promptObject is required")
         assert isinstance(params, dict)
-        for name in ("prompt", *REQUIRED.get(model, ())):
+        for name in ("prompt", *required.get(model, ())):
             require(bool(params.get(name)), f"{name} is required")
         if model != UNLISTED:
-            check(params, PAGES[model], PAGES)
+            check(params, pages[model], {**PAGES, "an editor": _TO_EDIT})
+        source = None if feature == "IMAGE_GENERATOR" else self._asset(params.get("imageUrl"))
         unasked = "png" if model.startswith("gpt-image") else UNASKED[model]
         steps = params.get("steps", params.get("num_inference_steps"))
         quality = params.get("output_quality", params.get("output_compression"))
         return Ordered(
-            size=_size(params),
-            form=FORMATS[params.get("output_format", unasked)],
+            size=_size(params, source),
+            form=FORMATS[str(params.get("format", params.get("output_format", unasked)))],
             count=params.get("n", 1),
             quality=quality,
             seed=params.get("seed"),
             subject=f"{params['prompt']}|{steps}|{params.get('guidance')}",
+            ground=None if source is None else source.colour,
         )
+
+    def other(self, received: Received) -> Answer:
+        """An upload: the bytes are kept under a new key, as private as the real bucket's."""
+        require((received.method, received.path) == ("POST", "/api/assets"), "not found", status=404)
+        parts = form_of(received)
+        require(list(parts) == ["asset"] and len(parts["asset"]) == 1, "asset is required")
+        data = file_of(parts["asset"][0], "asset")
+        key = f"images/{uuid.uuid4()}_image"
+        self.assets[key] = given(data)
+        asset = {"fieldname": "asset", "size": len(data), "bucket": "asset.1min.ai", "key": key, "acl": "private"}
+        return answer_json({"asset": asset, "fileContent": {"uuid": str(uuid.uuid4()), "path": key}})
+
+    def _asset(self, key: Any) -> Given:
+        require(isinstance(key, str) and bool(key), "imageUrl is required")
+        require(key in self.assets, "imageUrl is no asset of yours")
+        return self.assets[key]
 
     def _signed(self, data: bytes) -> str:
         address = self.publish(data, "/development/images/")
@@ -221,11 +284,16 @@ class OneMinSimulator(Simulator):
         return super()._file(received)
 
 
-def _size(params: Mapping[str, Any]) -> tuple[int, int]:
+def _size(params: Mapping[str, Any], source: Given | None) -> tuple[int, int]:
     """The pixels made of values that the model's page allows."""
     if "size" in params:
         return pixels(params["size"])
-    ratio = params.get("aspect_ratio", "1:1")
+    ratio = params.get("aspect_ratio", "1:1" if source is None else "match_input_image")
+    if ratio == "match_input_image":
+        assert source is not None
+        megapixels = float(params.get("megapixels", "1")) * 1024 * 1024
+        scale = (megapixels / (source.size[0] * source.size[1])) ** 0.5
+        return _rounded(source.size[0] * scale, 16), _rounded(source.size[1] * scale, 16)
     if ratio == "custom":
         width, height = params.get("width", 1024), params.get("height", 1024)
         require(width * height <= 2 * 1024 * 1024, "at most 2 megapixels in all")

@@ -1,7 +1,8 @@
 """An OpenAI-compatible server, and OpenAI's own strictness for the names of its models.
 
-Source: https://platform.openai.com/docs/api-reference/images/create. A model called gpt-image-* or chatgpt-image-*
-refuses parameters that OpenAI does not know and sizes that it does not make; any other is as tolerant as local servers.
+Source: "Create image" and "Create image edit" of https://platform.openai.com/docs/api-reference/images. A model called
+gpt-image-* or chatgpt-image-* refuses parameters that OpenAI does not know and sizes that it does not make; any other
+is as tolerant as local servers.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import Any, ClassVar, Literal
 
 from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
+from tests.simulators.inputs import File, Given, file_of, form_of, from_data_uri, given, hole_of
 from tests.simulators.pages import SMALL_GPT_SIZES, large_gpt_size, pixels
+from tests.simulators.pictures import MIDDLE, Hole
 
 KNOWN = frozenset(
     {
@@ -32,6 +35,9 @@ KNOWN = frozenset(
         "user",
     }
 )
+EDIT_KNOWN = KNOWN | {"images", "mask", "input_fidelity"}
+NUMBERS: Mapping[str, type[int | float]] = {"n": int, "output_compression": int, "seed": int, "strength": float}
+"""What a form holds as text and means as a number."""
 FORMATS = ("png", "jpeg", "webp")
 TYPES = {401: "authentication_error", 429: "rate_limit_error"}
 
@@ -57,7 +63,8 @@ class OpenAISimulator(Simulator):
     def kind(self, received: Received) -> Kind | None:
         if received.path.startswith("/files/"):
             return "picture"
-        return "submit" if (received.method, received.path) == ("POST", "/v1/images/generations") else None
+        paths = ("/v1/images/generations", "/v1/images/edits")
+        return "submit" if received.method == "POST" and received.path in paths else None
 
     def authorised(self, received: Received) -> bool:
         return self.anonymous or self.bearer(received)
@@ -73,7 +80,7 @@ class OpenAISimulator(Simulator):
         return {"error": error}
 
     def generate(self, received: Received, fault: Fault) -> Answer:
-        body = received.json
+        body = _edit_of(received) if received.path.endswith("/edits") else received.json
         require(isinstance(body, dict), "We could not parse the JSON body of your request.")
         if fault.soft_fail:
             return answer_json(self.refusal(Refused(200, fault.message, code=fault.code)))
@@ -92,6 +99,7 @@ class OpenAISimulator(Simulator):
         count = body.get("n", 1)
         require(isinstance(count, int) and 1 <= count <= 10, "n must be between 1 and 10", param="n")
         require(bool(body.get("prompt")), "prompt is required", param="prompt")
+        sources, hole = _sources(body)
         return Ordered(
             size=_size(body),
             form=str(form),
@@ -99,6 +107,8 @@ class OpenAISimulator(Simulator):
             quality=body.get("output_compression"),
             seed=body.get("seed"),
             subject=f"{body['prompt']}|{body.get('negative_prompt')}|{body.get('steps')}|{body.get('guidance')}",
+            ground=sources[0].colour if sources else None,
+            hole=hole,
         )
 
     def _item(self, data: bytes, mode: Mode, fault: Fault) -> dict[str, Any]:
@@ -109,6 +119,50 @@ class OpenAISimulator(Simulator):
         if mode == "relative":
             return {"b64_json": None, "url": address.removeprefix(self.origin)}
         return {"url": address} if mode == "url" else {"url": address, "b64_json": written}
+
+
+def _edit_of(received: Received) -> dict[str, Any]:
+    """The body of an edit, multipart or JSON, with the bytes of its pictures in `images` and `mask`. Raises Refused."""
+    if received.headers.get("content-type") == "application/json":
+        body = dict(received.json or {})
+        references = body.get("images")
+        require(isinstance(references, list), "images is required", param="images")
+        body["images"] = [_referenced(each, "images") for each in references or ()]
+        return body | ({"mask": _referenced(body["mask"], "mask")} if "mask" in body else {})
+    form = form_of(received)
+    single, several = form.pop("image", []), form.pop("image[]", [])
+    require(not (single and several) and len(single) <= 1, "image goes once, several go as image[]", param="image")
+    body = {"images": [file_of(each, "image") for each in single or several]}
+    for name, (value, *more) in form.items():
+        require(not more or name.endswith("[]"), f"{name} goes once", param=name)
+        if name == "mask":
+            body[name] = file_of(value, name)
+            continue
+        require(not isinstance(value, File), f"{name} is no file", param=name)
+        body[name] = _number(name, str(value)) if name in NUMBERS else value
+    return body
+
+
+def _number(name: str, written: str) -> int | float:
+    try:
+        return NUMBERS[name](written)
+    except ValueError:
+        raise Refused(400, f"{name} must be a number", param=name) from None
+
+
+def _referenced(reference: Any, name: str) -> bytes:
+    fits = isinstance(reference, dict) and list(reference) == ["image_url"]
+    require(fits, f"{name} must be objects with image_url", param=name)
+    return from_data_uri(reference["image_url"], name)
+
+
+def _sources(body: Mapping[str, Any]) -> tuple[list[Given], Hole]:
+    """The pictures of an edit, and where its mask lets it show. Raises Refused."""
+    if not isinstance(body.get("images"), list):
+        return [], MIDDLE
+    sources = [given(each) for each in body["images"]]
+    require(1 <= len(sources) <= 16, "one to sixteen pictures", param="image")
+    return sources, hole_of(body["mask"], sources[0]) if "mask" in body else MIDDLE
 
 
 def _is_ours(body: Mapping[str, Any]) -> bool:
@@ -122,8 +176,13 @@ def _size(body: Mapping[str, Any]) -> tuple[int, int]:
 
 
 def _check_strictly(model: str, body: Mapping[str, Any]) -> None:
+    known = EDIT_KNOWN if "images" in body else KNOWN
+    fidelities = ("low",) if "mini" in model else ("low", "high") if re.match(r"gpt-image-1\b", model) else ()
+    if "input_fidelity" in body:
+        fits = body["input_fidelity"] in fidelities
+        require(fits, "Invalid value: input_fidelity", param="input_fidelity", code="invalid_value")
     for name in body:
-        require(name in KNOWN, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
+        require(name in known, f"Unknown parameter: '{name}'.", param=name, code="unknown_parameter")
     require(len(str(body.get("prompt"))) <= 32000, "prompt is too long", param="prompt")
     qualities = {"low", "medium", "high", "auto"} | (
         {"xhigh", "max"} if "-2.5-" in model or "-2.6-" in model else set()

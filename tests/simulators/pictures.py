@@ -13,15 +13,36 @@ from PIL import Image
 NOT_A_PICTURE = b"this is not a picture, whatever its name says"
 
 
+Colour = tuple[int, int, int]
+Hole = tuple[float, float, float, float]
+"""A part of a picture by shares of its sides: left, upper, right, lower."""
+
+MIDDLE: Hole = (0.25, 0.25, 0.75, 0.75)
+
+
 @lru_cache(maxsize=256)
-def picture(subject: str, width: int, height: int, form: str = "png", quality: int | None = None) -> bytes:
+def picture(
+    subject: str,
+    width: int,
+    height: int,
+    form: str = "png",
+    quality: int | None = None,
+    ground: Colour | None = None,
+    hole: Hole = MIDDLE,
+) -> bytes:
     """A gradient between colours drawn from `subject`, which holds whatever the real model's picture depends on.
 
-    `form` is png, jpeg or webp; `quality` 0..100 for the last two.
+    `form` is png, jpeg or webp; `quality` 0..100 for the last two. An edit shows the colour of what was edited as its
+    `ground`, and something new in its `hole` alone.
     """
     colours = hashlib.sha256(subject.encode()).digest()
     seed = Image.frombytes("RGB", (2, 2), colours[:12])
     drawn = seed.resize((width, height), Image.Resampling.BILINEAR)
+    if ground is not None:
+        left, upper = int(hole[0] * width), int(hole[1] * height)
+        new = drawn.crop((left, upper, max(left + 1, int(hole[2] * width)), max(upper + 1, int(hole[3] * height))))
+        drawn = Image.new("RGB", (width, height), ground)
+        drawn.paste(new, (left, upper))
     file = io.BytesIO()
     if form == "png":
         drawn.save(file, "PNG", compress_level=1)
