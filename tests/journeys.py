@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import openai
+import pytest
 from PIL import Image
 
 from tests.served import served, settings_of
@@ -63,6 +64,25 @@ def opened(data: bytes) -> Image.Image:
     picture = Image.open(io.BytesIO(data))
     picture.load()
     return picture
+
+
+def refusal(journey: Journey, *, retries: int = 2, **parameters: Any) -> openai.APIStatusError:
+    """The error that the official client raises, after checking that it gives nothing away.
+
+    It makes its default number of `retries`, unless the answer says that they cannot help.
+    """
+    client = openai.OpenAI(base_url=journey.base_url, api_key="any", timeout=60, max_retries=retries)
+    with client, pytest.raises(openai.APIStatusError) as caught:
+        client.images.generate(prompt="a fox", model="m", size="256x256", **parameters)
+    error = caught.value
+    told = f"{error} {error.response.text} {error.response.headers}"
+    assert SECRET not in told
+    assert journey.simulator.base_url not in told
+    assert "simulated trouble" not in told
+    assert isinstance(error.body, dict)
+    assert set(error.body) == {"message", "type", "param", "code"}
+    assert error.response.headers["x-generation-id"].startswith("gen_")
+    return error
 
 
 @contextmanager

@@ -69,6 +69,11 @@ def _values(body: Any, names: frozenset[str]) -> Iterator[Any]:
             yield from _values(value, names)
 
 
+def family(model: str) -> str:
+    """What the variants of a model have in common: ModelVerse chooses among them by the number of input pictures."""
+    return model.removesuffix("/text-to-image").removesuffix("/multi")
+
+
 def degraded(arrival: Arrival, shape: str, said: Mapping[str, Any], pictures: Sequence[Image.Image]) -> set[str]:
     """The names of the parameters that the client did not get precisely as said."""
     found = {name for name in ALIASES if name in said and not _arrived(name, said[name], arrival)}

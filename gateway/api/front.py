@@ -104,7 +104,8 @@ def error_response(error: ImagegateError) -> Response:
     if error.should_retry is not None:
         headers["x-should-retry"] = "true" if error.should_retry else "false"
     waits = error.should_retry is True and (error.status in (429, 503) or isinstance(error, UpstreamBusy))
-    if waits or error.retry_after is not None:
+    # A wait is an invitation to come again: some clients go by it alone, and would buy a second time.
+    if waits or (error.retry_after is not None and error.should_retry is not False):
         seconds = RETRY_AFTER_SECONDS if error.retry_after is None else error.retry_after
         headers["retry-after"] = str(max(1, math.ceil(seconds)))
     return Response(

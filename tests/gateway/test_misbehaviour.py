@@ -4,14 +4,10 @@ never a second purchase."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
-import openai
 import pytest
 
-from tests.journeys import SECRET, SIMULATORS, Journey, delivered, journey_to, opened
-
-POLLED = {"apiframe"}
+from tests.journeys import SIMULATORS, Journey, delivered, journey_to, opened, refusal
 
 
 @pytest.fixture(scope="module", params=list(SIMULATORS))
@@ -30,49 +26,6 @@ def _fresh(journey: Journey) -> None:
     journey.simulator.reset()
 
 
-def refusal(journey: Journey, **parameters: Any) -> openai.APIStatusError:
-    """The error that the official client raises, after checking that it gives nothing away."""
-    # With its default retries: where the answer says that a retry cannot help, it must make none.
-    client = openai.OpenAI(base_url=journey.base_url, api_key="any", timeout=60)
-    with pytest.raises(openai.APIStatusError) as caught:
-        client.images.generate(prompt="a fox", model="m", size="256x256", **parameters)
-    error = caught.value
-    told = f"{error} {error.response.text} {error.response.headers}"
-    assert SECRET not in told
-    assert journey.simulator.base_url not in told
-    assert "simulated trouble" not in told
-    assert isinstance(error.body, dict)
-    assert set(error.body) == {"message", "type", "param", "code"}
-    assert error.response.headers["x-generation-id"].startswith("gen_")
-    return error
-
-
-@pytest.mark.parametrize(
-    ("status", "seen", "code", "should_retry"),
-    [
-        (400, 400, "rejected_by_provider", None),
-        (401, 502, "upstream_auth", "false"),
-        (402, 503, "insufficient_provider_credit", "false"),
-        (403, 502, "upstream_auth", "false"),
-        (404, 502, "upstream_auth", "false"),
-        (413, 400, "rejected_by_provider", None),
-        (422, 400, "rejected_by_provider", None),
-        (500, 502, "outcome_unknown", "false"),
-        (502, 502, "outcome_unknown", "false"),
-        (504, 502, "outcome_unknown", "false"),
-    ],
-)
-def test_a_refusal_becomes_the_answer_of_the_error_table(
-    journey: Journey, status: int, seen: int, code: str, should_retry: str | None
-) -> None:
-    journey.simulator.fail_next(status=status)
-    error = refusal(journey)
-    assert (error.status_code, error.code) == (seen, code)
-    assert error.param is None
-    assert error.response.headers.get("x-should-retry") == should_retry
-    assert len(journey.simulator.submissions) == 1
-
-
 def test_a_busy_provider_is_a_429_worth_a_retry(journey: Journey) -> None:
     journey.simulator.fail_next(times=3, status=429, headers={"retry-after": "1"})
     error = refusal(journey)
@@ -81,27 +34,6 @@ def test_a_busy_provider_is_a_429_worth_a_retry(journey: Journey) -> None:
     assert error.response.headers["retry-after"] == "1"
     assert len(journey.simulator.submissions) == 3, "the official client tries three times, the gateway once for each"
     assert journey.simulator.billed == 0
-
-
-def test_an_unavailable_provider_is_told_by_what_it_can_prove(journey: Journey, kind: str) -> None:
-    journey.simulator.fail_next(times=3, status=503, headers={"retry-after": "1"})
-    error = refusal(journey)
-    if kind == "flux_worker":  # it says that 503 means "not begun"
-        assert (error.status_code, error.response.headers["x-should-retry"]) in ((503, "true"), (429, "true"))
-    else:
-        assert (error.status_code, error.code) == (502, "outcome_unknown")
-        assert len(journey.simulator.submissions) == 1
-
-
-def test_a_content_refusal_is_the_callers_to_mend(journey: Journey, kind: str) -> None:
-    if kind == "flux_worker":
-        return
-    knobs: dict[str, Any] = {"status": 400, "message": "flagged by the content safety policy"}
-    if kind in POLLED:
-        knobs = {"soft_fail": True, "message": "NSFW content detected: flagged by moderation"}
-    journey.simulator.fail_next(**knobs)
-    error = refusal(journey)
-    assert (error.status_code, error.code, error.type) == (400, "moderation_blocked", "image_generation_user_error")
 
 
 @pytest.mark.parametrize("fault", ["truncate", "bad_json", "html", "hang_up"])
