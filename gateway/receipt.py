@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from gateway.outcome import Delivered, Outcome
 from normalization.plan import Plan
+from normalization.planner import SHAPELESS
 from normalization.table import distance
 from normalization.vocabulary import Applied, Behavior, ImageRequest, Size
 
@@ -38,14 +39,16 @@ def _truth(entry: Applied, plan: Plan, pictures: tuple[Delivered, ...], *, promi
         return entry
     if plan.finish.fit is not None:
         return _enlarging(entry, pictures, promised=promised)
-    if plan.finish.fit is None and plan.yields is not None and entry.note is None:
+    if plan.finish.composite is not None or entry.requested in SHAPELESS:
+        return entry
+    if plan.yields is not None and entry.note is None:
         return _wish(entry, plan.yields, pictures)
     return entry
 
 
 def _enlarging(entry: Applied, pictures: tuple[Delivered, ...], *, promised: bool) -> Applied:
     """The size was reached by enlarging, or not, whatever the plan expected."""
-    if entry.requested in ("auto", "custom"):
+    if entry.requested in SHAPELESS:
         return entry
     small = next((picture.source_size for picture in pictures if picture.enlarged), None)
     if small is None:
