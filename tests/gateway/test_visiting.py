@@ -152,9 +152,10 @@ async def silent_port() -> AsyncIterator[int]:
 
 @pytest.mark.anyio
 async def test_place_that_keeps_silent_is_given_up_before_the_time_at_which_failures_are_told(
-    fetcher: Fetcher, watch: Watch
+    fetcher: Fetcher, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hasty = replace(OPEN, reach_seconds_most=0.1)
+    monkeypatch.setattr(module, "CONNECT_SECONDS_MOST", 60.0)
+    hasty = replace(OPEN, reach_seconds_most=0.1, seconds_most=60.0)
     async with silent_port() as port:
         error = await asyncio.wait_for(unreachable(fetcher, f"http://{LOOPBACK}:{port}/", hasty), 10)
     assert (reason(error), error.body(), watch.now) == ("timeout", UNREACHABLE, 1003.0)

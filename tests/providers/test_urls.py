@@ -138,6 +138,7 @@ def test_place_is_read_relative_to_where_it_was_found(place: str, found: str) ->
         ),
         *("https://good.example/\x7f", "https://good.example/\x85", "https://good.example/\u2028", "https:///path"),
         *("https://good.example/\ud800", "https://[::1", "https://::1]/", "https://good.example/" + "a" * 2048),
+        *("https://[::1]@/", "https://[::1]a:b@/x"),
     ],
 )
 def test_spelling_that_another_parser_may_read_differently_is_refused(text: str) -> None:
