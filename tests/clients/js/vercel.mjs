@@ -47,8 +47,9 @@ async function drawnByTool(source, { model, prompt, stream }, options, shared) {
   };
   const result = stream ? streamText({ ...asked, onError: ({ error }) => console.error(error) }) : await generateText(asked);
   const results = await result.toolResults;
-  const whole = results.filter(({ preliminary }) => !preliminary);
-  return { data: whole.map(({ output }) => ({ b64_json: output.result })), text: await result.text };
+  // A partial picture is a result of the same call, before the whole one.
+  const last = new Map(results.map((each) => [each.toolCallId, each.output.result]));
+  return { data: [...last.values()].map((b64_json) => ({ b64_json })), text: await result.text };
 }
 
 function answer({ images, warnings, usage, providerMetadata, calls }) {
