@@ -6,6 +6,8 @@ Ghostscript) ever sees the bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BytesIO
 
 from PIL import AvifImagePlugin, GifImagePlugin, Image, ImageChops, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
@@ -36,8 +38,20 @@ def decode(data: bytes, header: Header) -> Bitmap:
     Raises `BadPicture`: `unreadable` where the decoder gives up or finds another size than the header said,
     `too_large` where it runs out of memory.
     """
-    try:
+    with _refusing(header):
         return _decode(data, header)
+
+
+def opens(data: bytes, header: Header) -> None:
+    """Reads what stands in front of the pixels, colour profile included, and stops there. Raises as `decode` does."""
+    with _refusing(header):
+        _open(data, header)
+
+
+@contextmanager
+def _refusing(header: Header) -> Iterator[None]:
+    try:
+        yield
     except BadPicture:
         raise
     except (MemoryError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -54,10 +68,15 @@ def drop_opaque_alpha(image: Image.Image) -> Image.Image:
     return image
 
 
-def _decode(data: bytes, header: Header) -> Bitmap:
+def _open(data: bytes, header: Header) -> Image.Image:
     image: Image.Image = Image.open(BytesIO(data), formats=(header.format.name,))
     if image.size != (header.stored.width, header.stored.height):
         raise unreadable(f"its header says {header.stored}, its pixels {image.width}x{image.height}")
+    return image
+
+
+def _decode(data: bytes, header: Header) -> Bitmap:
+    image = _open(data, header)
     image.load()
     icc = image.info.get("icc_profile")
     if image.mode == "CMYK":

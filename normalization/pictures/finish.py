@@ -38,7 +38,8 @@ class Finished:
 
     `decoded`: the file was written anew; otherwise its pixels are byte for byte the source's. `cropped`: a part was
     cut off. `resized`: it was resampled, `enlarged` where upwards on either side. `flattened`: transparent pixels
-    were laid on white.
+    were laid on white. The source of a picture laid into another is the one that was laid; the other counts for
+    `enlarged` too.
     """
 
     data: bytes
@@ -59,7 +60,7 @@ def needs_decoding(header: Header, finish: Finish) -> bool:
 
     An animation passes whole where its format is the one asked for and no size is; otherwise its first frame is used.
     """
-    if finish.force or finish.format is not header.format or not passes(header):
+    if finish.composite is not None or finish.force or finish.format is not header.format or not passes(header):
         return True
     if finish.opaque and header.transparent:
         return True

@@ -29,7 +29,7 @@ def inspect(data: bytes, limits: Limits = INPUT) -> Header:
     Raises `BadPicture`: `not_a_picture` where the magic number is none of the five formats', `too_large` beyond
     `limits`, `unreadable` where the container is damaged or cut off (a JPEG's and a GIF's pixels are not looked at).
     """
-    limits.weigh(data)
+    limits.weigh(len(data))
     kind = sniff(data)
     if kind is None:
         raise BadPicture("not_a_picture", f"the file is not a picture; {ACCEPTED} is accepted")

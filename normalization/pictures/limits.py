@@ -21,11 +21,11 @@ class Limits:
     ratio_most: int | None = 50
     frames_most: int = 64
 
-    def weigh(self, data: bytes) -> None:
+    def weigh(self, length: int) -> None:
         """Refuses a file of too many bytes."""
-        if len(data) > self.bytes_most:
+        if length > self.bytes_most:
             most = f"{self.bytes_most / MEBIBYTE:g} MB are accepted"
-            raise BadPicture("too_large", f"the picture is {len(data) / MEBIBYTE:.1f} MB; at most {most}")
+            raise BadPicture("too_large", f"the picture is {length / MEBIBYTE:.1f} MB; at most {most}")
 
     def measure(self, size: Size) -> None:
         """Refuses a picture without pixels, or with too many, or of too long a shape."""

@@ -11,8 +11,8 @@ class BadPicture(Exception):
     """A picture that will not be touched. Whose fault that is, only the caller knows: a user's is a 400, a provider's
     a 502.
 
-    `code`: `not_a_picture` = none of the five formats; `unreadable` = damaged, cut off or not decodable;
-    `too_large` = beyond a limit, which `message` names. `message` is fit for the client.
+    `code`: `not_a_picture` = none of the five formats; `unreadable` = damaged, cut off or not decodable, or no mask
+    where it has to be one; `too_large` = beyond a limit, which `message` names. `message` is fit for the client.
     """
 
     def __init__(self, code: Reason, message: str) -> None:

@@ -1,22 +1,26 @@
-"""The finishing that takes pixels: decode once, fit, flatten, encode, and a thumbnail from the same pixels."""
+"""The finishing that takes pixels: decode once, lay into an original, fit, flatten, encode, and a thumbnail of the same
+pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import prod
 
 from PIL import Image
 
 from normalization.pictures.bitmap import Bitmap
+from normalization.pictures.composite import lay
 from normalization.pictures.decode import decode
 from normalization.pictures.encode import encode, save
 from normalization.pictures.finish import Finished, FinishOptions, needs_decoding, pass_through
 from normalization.pictures.header import Header
 from normalization.pictures.refusal import BadPicture, CannotEncode
-from normalization.pictures.transform import crop, fit, flatten
+from normalization.pictures.transform import Crop, crop, fit, flatten
 from normalization.plan import Finish
-from normalization.vocabulary import Format
+from normalization.vocabulary import Format, Size
 
 
 def rework(data: bytes, header: Header, finish: Finish, options: FinishOptions) -> Finished:
@@ -25,13 +29,13 @@ def rework(data: bytes, header: Header, finish: Finish, options: FinishOptions) 
     Errors are those of `normalization.pictures.finish.finish`.
     """
     bitmap = decode(data, header)
-    with _encoding(finish.format):
-        if not needs_decoding(header, finish) or _only_feared(header, bitmap, finish):
-            finished = pass_through(data, header, keep_manifest=options.keep_manifest)
-        else:
-            bitmap, finished = _reworked(bitmap, header, finish, options)
-        if options.thumbnail is None:
-            return finished
+    if not needs_decoding(header, finish) or _only_feared(header, bitmap, finish):
+        finished = pass_through(data, header, keep_manifest=options.keep_manifest)
+    else:
+        bitmap, finished = _reworked(bitmap, header, finish, options)
+    if options.thumbnail is None:
+        return finished
+    with _encoding(Format.WEBP):
         return replace(finished, thumbnail=thumbnail(bitmap, options.thumbnail))
 
 
@@ -44,6 +48,12 @@ def thumbnail(bitmap: Bitmap, side: int) -> bytes:
     return save(image, "WEBP", {"quality": 75, "method": 0})
 
 
+def written(bitmap: Bitmap, kind: Format, level: int) -> bytes:
+    """The picture as a file without any metadata but its colour profile. `level` and errors as in `encode`."""
+    with _encoding(kind):
+        return encode(bitmap, kind, level)
+
+
 def _only_feared(header: Header, bitmap: Bitmap, finish: Finish) -> bool:
     """Whether transparency was all there was to remove, and none was found."""
     return not bitmap.transparent and not needs_decoding(replace(header, transparent=False), finish)
@@ -51,25 +61,54 @@ def _only_feared(header: Header, bitmap: Bitmap, finish: Finish) -> bool:
 
 def _reworked(bitmap: Bitmap, header: Header, finish: Finish, options: FinishOptions) -> tuple[Bitmap, Finished]:
     source = bitmap.size
-    target = finish.fit or source
-    part = crop(source, target, finish.slack)
-    bitmap = fit(bitmap, target, part)
-    flattened = bitmap.transparent and (finish.opaque or not finish.format.transparent)
-    if flattened:
-        bitmap = flatten(bitmap)
+    steps = []
+    if finish.composite is not None:
+        steps.append(_Step(source, finish.composite.original.size))
+        bitmap = lay(steps[0].taken(bitmap), finish.composite)
+    steps.append(_Step(bitmap.size, finish.fit or bitmap.size, finish.slack))
     level = options.default_quality if finish.quality is None else finish.quality
+    with _encoding(finish.format):
+        bitmap = steps[-1].taken(bitmap)
+        flattened = bitmap.transparent and (finish.opaque or not finish.format.transparent)
+        if flattened:
+            bitmap = flatten(bitmap)
+        data = encode(bitmap, finish.format, level, options.digital_source)
     return bitmap, Finished(
-        data=encode(bitmap, finish.format, level, options.digital_source),
+        data=data,
         format=finish.format,
-        size=target,
+        size=bitmap.size,
         source_format=header.format,
         source_size=source,
         decoded=True,
-        enlarged=target.width > part.size.width or target.height > part.size.height,
+        # What was enlarged and then shrunk by as much is not larger than it came.
+        enlarged=any(_grown(steps[first:]) for first in range(len(steps))),
         flattened=flattened,
-        resized=part.size != target,
-        cropped=part.size != source,
+        resized=any(step.part.size != step.to for step in steps),
+        cropped=any(step.part.size != step.source for step in steps),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A picture of one size that becomes one of another."""
+
+    source: Size
+    to: Size
+    slack: int = 0
+
+    @property
+    def part(self) -> Crop:
+        return crop(self.source, self.to, self.slack)
+
+    def taken(self, bitmap: Bitmap) -> Bitmap:
+        return fit(bitmap, self.to, self.part)
+
+
+def _grown(steps: Sequence[_Step]) -> bool:
+    """Whether the steps together enlarge what they keep, on either side."""
+    wide = prod(Fraction(step.to.width, step.part.size.width) for step in steps)
+    high = prod(Fraction(step.to.height, step.part.size.height) for step in steps)
+    return wide > 1 or high > 1
 
 
 @contextmanager

@@ -31,6 +31,12 @@ def sanitize(data: bytes, header: Header, *, keep_manifest: bool = True) -> byte
     return _CUT[header.format](data, keep_manifest and header.manifest)
 
 
+def strip(data: bytes, header: Header) -> bytes:
+    """The picture without any metadata, a manifest and its EXIF's orientation included: what remains of it to be
+    decoded as `header`, taken from the whole, says. `data` itself where nothing can be cut without decoding."""
+    return _CUT[header.format](data, False) if header.passable else data
+
+
 def passes(header: Header) -> bool:
     """Whether the picture looks right without being decoded."""
     return header.passable and header.orientation == 1
