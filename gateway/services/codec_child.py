@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from io import BufferedReader, FileIO
 from pathlib import Path
 
-from gateway.services.codec_frames import Answer, Job, read_answer, receive, send, write_job
+from gateway.services.codec_frames import Answer, Job, Sink, read_answer, write, write_job
 
 ROOT = str(Path(__file__).resolve().parents[2])
 ENVIRONMENT = {"SVT_LOG": "0", "MALLOC_ARENA_MAX": "2"}
@@ -30,12 +31,15 @@ class ChildDied(Exception):
 
 
 class Child:
-    """One process. All methods but `kill` block, and belong in a thread; `exchange` one at a time."""
+    """One process. All methods but `kill` block, and belong in a thread; `exchange` one at a time. `ready`: it is
+    between two jobs, and may be given another."""
 
     def __init__(self, modules: tuple[str, ...]) -> None:
         self.jobs = 0
+        self.ready = True
         requests, self._requests = os.pipe()
-        self._replies, replies = os.pipe()
+        heard, replies = os.pipe()
+        self._replies = BufferedReader(FileIO(heard))
         try:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and our own program
                 [sys.executable, "-I", "-B", "-c", _PROGRAM, ROOT, *modules],
@@ -46,7 +50,7 @@ class Child:
             )
         except OSError:
             os.close(self._requests)
-            os.close(self._replies)
+            self._replies.close()
             raise
         finally:
             os.close(requests)
@@ -60,21 +64,36 @@ class Child:
     def alive(self) -> bool:
         return self._process.poll() is None
 
-    def exchange(self, job: Job) -> Answer:
-        """Runs one job. Raises `ChildDied`; the child is then gone and buried."""
+    def exchange(self, job: Job, sink: Sink | None = None) -> Answer:
+        """Runs one job; with a sink the answer's bytes go there (see `read_answer`).
+
+        Raises `ChildDied`; the child is then gone and buried. Otherwise raises what content or sink raise: where the
+        child was told only half of a job, it is then not `ready` any more.
+        """
         self.jobs += 1
-        request = write_job(job)
+        pieces = write_job(job)
+        self.ready = False
+        for piece in pieces:
+            try:
+                write(self._requests, piece)
+            except OSError as error:
+                raise self._lost() from error
+        kept = _Kept(sink)
         try:
-            send(self._requests, request)
-            del request
-            body = receive(self._replies)
-            if body is not None:
-                return read_answer(body)
-        except Exception:
-            # It went away while it was spoken to, says what makes no sense, or more than fits: a child that was not
-            # heard out is no use for another job.
-            self.kill()
-        raise ChildDied(self.end())
+            answer = read_answer(self._replies, None if sink is None else kept.take)
+        except EOFError as error:
+            raise ChildDied(self.end()) from error
+        except Exception as error:
+            # It says what makes no sense, or more than fits: a child that was not heard out is no use for another job.
+            raise self._lost() from error
+        self.ready = True
+        if kept.error is not None:
+            raise kept.error
+        return answer
+
+    def _lost(self) -> ChildDied:
+        self.kill()
+        return ChildDied(self.end())
 
     def kill(self) -> None:
         """Ends the process at once. `exchange`, where it waits, then raises."""
@@ -88,5 +107,21 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             status = self._process.wait()
-        os.close(self._replies)
+        self._replies.close()
         return status
+
+
+class _Kept:
+    """A sink that may fail, and is then spared the rest: the answer is heard out all the same."""
+
+    def __init__(self, sink: Sink | None) -> None:
+        self._sink = sink
+        self.error: Exception | None = None
+
+    def take(self, data: bytes) -> None:
+        if self._sink is None or self.error is not None:
+            return
+        try:
+            self._sink(data)
+        except Exception as error:
+            self.error = error

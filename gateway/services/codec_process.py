@@ -13,10 +13,11 @@ import os
 import signal
 import sys
 import traceback
+from io import BufferedReader, FileIO
 from typing import Any
 
 from gateway.services import codec_sandbox
-from gateway.services.codec_frames import Answer, Job, read_job, receive, send, write_answer
+from gateway.services.codec_frames import Answer, Job, read_job, write, write_answer
 from normalization.pictures.refusal import BadPicture, CannotEncode
 
 TRIM_FROM = 4 * 1024 * 1024
@@ -35,7 +36,7 @@ def allowed(function: str, modules: tuple[str, ...]) -> bool:
     )
 
 
-def perform(job: Job, modules: tuple[str, ...]) -> bytes:
+def perform(job: Job, modules: tuple[str, ...]) -> list[bytes]:
     """Runs one job and writes its answer. Never raises: what it cannot do is an answer too."""
     try:
         codec_sandbox.limit_memory(job.memory)
@@ -59,15 +60,17 @@ def perform(job: Job, modules: tuple[str, ...]) -> bytes:
 def serve(requests: int, replies: int, modules: tuple[str, ...]) -> None:
     """Answers jobs until nobody asks or listens any more."""
     libc: Any = ctypes.CDLL(None)
-    while (body := receive(requests)) is not None:
-        job = read_job(body)
+    heard = BufferedReader(FileIO(requests, closefd=False))
+    while (job := read_job(heard)) is not None:
         pixels = job.pixels
-        del body
+        pieces = perform(job, modules)
+        del job
         try:
-            send(replies, perform(job, modules))
+            for piece in pieces:
+                write(replies, piece)
         except OSError:
             return
-        del job
+        del pieces
         if pixels >= TRIM_FROM and hasattr(libc, "malloc_trim"):
             gc.collect()
             libc.malloc_trim(0)

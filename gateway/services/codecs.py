@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,12 +23,16 @@ from gateway.services.codec_errors import (
     CodecTimeout,
     value,
 )
-from gateway.services.codec_frames import Answer, Job
+from gateway.services.codec_frames import Answer, Job, Sink
 from gateway.services.codec_process import allowed
 from gateway.services.codec_settings import PoolSettings
+from gateway.services.codec_turns import Turns
 from normalization.pictures.finish import Finished, FinishOptions, needs_decoding, pass_through
+from normalization.pictures.header import Header
 from normalization.pictures.inspect import inspect
+from normalization.pictures.limits import Limits
 from normalization.plan import Finish
+from normalization.vocabulary import Content, Format, Size
 
 __all__ = [
     "CodecBroken",
@@ -40,20 +43,21 @@ __all__ = [
     "CodecsBusy",
     "CodecsClosed",
     "PoolSettings",
+    "Taken",
 ]
 
 FINISH = "normalization.pictures.finish:finish"
+INTAKE = "normalization.pictures.intake:intake"
 
 T = TypeVar("T")
 
 
-@dataclass(eq=False, slots=True)
-class _Turn:
-    """A job's place in the queue; `called` is done when it may run."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A client's picture, made fit for providers. `size` is as seen, in pixels."""
 
-    pixels: int
-    called: asyncio.Future[None]
-    let_in: bool = False
+    format: Format
+    size: Size
 
 
 class CodecPool:
@@ -64,16 +68,15 @@ class CodecPool:
         self._idle: dict[Child, asyncio.TimerHandle] = {}
         self._busy: set[Child] = set()
         self._work: set[asyncio.Future[Any]] = set()
-        self._queue: deque[_Turn] = deque()
-        self._running = 0
-        self._pixels = 0
+        self._turns = Turns(self.settings)
         self._closed = False
         self._threads: ThreadPoolExecutor | None = None
+        self._inspecting = asyncio.Lock()
 
     @property
     def queued(self) -> int:
         """Jobs that wait for a process or for pixels to be done."""
-        return len(self._queue)
+        return len(self._turns)
 
     @property
     def pids(self) -> frozenset[int]:
@@ -88,42 +91,66 @@ class CodecPool:
         header = inspect(data, options.limits)
         if not needs_decoding(header, finish) and options.thumbnail is None:
             return pass_through(data, header, keep_manifest=options.keep_manifest)
-        target = 0 if finish.fit is None else finish.fit.pixels
+        pixels = max(header.stored.pixels, 0 if finish.fit is None else finish.fit.pixels)
+        if finish.composite is not None:
+            pixels += finish.composite.original.size.pixels
         arguments = {"data": data, "finish": finish, "options": options}
-        done = await self.run(FINISH, arguments, pixels=max(header.stored.pixels, target), deadline=deadline)
-        if not isinstance(done, Finished):
-            raise CodecBroken(f"{FINISH} gave {type(done).__name__}")
-        return done
+        return _finished(FINISH, await self.run(FINISH, arguments, pixels=pixels, deadline=deadline))
+
+    async def intake(
+        self, content: Content, *, mask: bool, limits: Limits, sink: Sink, deadline: float | None = None
+    ) -> Taken:
+        """`normalization.pictures.intake.intake`, in a child; what is no picture or too large never comes to one.
+
+        `content` is read and `sink` called in threads, in slices; what was given to `sink` is a picture only when
+        this returns. Who cancels the caller only stops waiting: both may be used until the job ends by itself.
+        Errors are those of `run`, and what `content` and `sink` raise.
+        """
+        if self._closed:
+            raise CodecsClosed("the codec pool is closed")
+        # One at a time, since headers may lie anywhere and so the whole file is held for them.
+        async with asyncio.timeout_at(deadline), self._inspecting:
+            header = await self._in_thread(_inspected, content, limits)
+        arguments = {"content": content, "limits": limits, "mask": mask}
+        pixels = header.stored.pixels
+        done = _finished(INTAKE, await self.run(INTAKE, arguments, pixels=pixels, deadline=deadline, sink=sink))
+        return Taken(done.format, done.size)
 
     async def run(
-        self, function: str, arguments: Mapping[str, Any], *, pixels: int, deadline: float | None = None
+        self,
+        function: str,
+        arguments: Mapping[str, Any],
+        *,
+        pixels: int,
+        deadline: float | None = None,
+        sink: Sink | None = None,
     ) -> Any:
         """What `function` ("module:name", within `settings.modules`) gives for these keywords.
 
         `pixels` is the size of the work, the larger of what goes in and what comes out. `deadline` is the event
         loop's time by which the answer is of use, waiting included. The answer is bytes, numbers, strings, `Finished`,
-        `Header`, `Picture`, `Size`, `Format` or lists of them.
+        `Header`, `Size`, `Format` or lists of them; with a `sink` its bytes go there, from a thread and in slices.
+        Content among the arguments is read in a thread, once the job's turn has come.
 
         Raises `BadPicture` as the function does, `CodecTimeout` and `CodecCrashed` (both are `BadPicture` too),
         `CodecBroken`, `CodecsBusy` or `CodecsClosed` (all are `CodecError`), `TimeoutError` when the deadline passes,
-        and `ValueError` for a function that is not allowed. Who cancels the caller only stops waiting: the job ends
-        by itself within its time.
+        `ValueError` for a function that is not allowed, and what content and sink raise. Who cancels the caller only
+        stops waiting: the job ends by itself within its time.
         """
         if not allowed(function, self.settings.modules):
             raise ValueError(f"{function} is not a codec function; they lie in {', '.join(self.settings.modules)}")
         if deadline is not None and deadline <= asyncio.get_running_loop().time():
             raise TimeoutError("the deadline passed before the picture was worked on")
-        await self._turn(pixels, deadline)
+        if self._closed:
+            raise CodecsClosed("the codec pool is closed")
+        await self._turns.wait(pixels, deadline)
         job = Job(function, arguments, pixels, self.settings.seconds_most, self.settings.memory(pixels))
-        return await asyncio.shield(self._keep(asyncio.ensure_future(self._perform(job, deadline))))
+        return await asyncio.shield(self._keep(asyncio.ensure_future(self._perform(job, deadline, sink))))
 
     async def close(self) -> None:
         """Refuses what waits, kills what runs, lets idle children go; afterwards none of them is left."""
         self._closed = True
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.called.done():
-                turn.called.set_exception(CodecsClosed("the codec pool is closing"))
+        self._turns.refuse()
         for child in self._busy:
             child.kill()
         for child in list(self._idle):
@@ -133,59 +160,16 @@ class CodecPool:
         if self._threads is not None:
             self._threads.shutdown(wait=False)
 
-    async def _turn(self, pixels: int, deadline: float | None) -> None:
-        """Waits until the job may run; it is then counted as running."""
-        if self._closed:
-            raise CodecsClosed("the codec pool is closed")
-        turn = _Turn(pixels, asyncio.get_running_loop().create_future())
-        self._queue.append(turn)
-        self._call()
-        most = self.settings.queue_most
-        if most is not None and len(self._queue) > most:
-            self._queue.remove(turn)
-            raise CodecsBusy(f"{most} pictures wait for a codec process, the most that may")
-        try:
-            async with asyncio.timeout_at(deadline):
-                await turn.called
-        except (asyncio.CancelledError, TimeoutError):
-            if turn.let_in:
-                self._release(pixels)
-            elif turn in self._queue:
-                self._queue.remove(turn)
-                self._call()
-            raise
-
-    def _call(self) -> None:
-        """Lets in from the head of the queue what there is room for. A large job that has to wait holds up those
-        behind it, or small ones would keep it out for ever."""
-        while self._queue and self._has_room(self._queue[0].pixels):
-            turn = self._queue.popleft()
-            if not turn.called.done():
-                turn.let_in = True
-                self._running += 1
-                self._pixels += turn.pixels
-                turn.called.set_result(None)
-
-    def _has_room(self, pixels: int) -> bool:
-        if not self._running:
-            return True
-        return self._running < self.settings.workers and self._pixels + pixels <= self.settings.pixels_most
-
-    def _release(self, pixels: int) -> None:
-        self._running -= 1
-        self._pixels -= pixels
-        self._call()
-
-    async def _perform(self, job: Job, deadline: float | None) -> Any:
+    async def _perform(self, job: Job, deadline: float | None, sink: Sink | None) -> Any:
         try:
             child = await self._child()
             self._busy.add(child)
             try:
-                answer = await self._answer(child, job, deadline)
+                answer = await self._answer(child, job, deadline, sink)
             finally:
                 self._busy.discard(child)
         finally:
-            self._release(job.pixels)
+            self._turns.release(job.pixels)
         return value(answer)
 
     async def _child(self) -> Child:
@@ -205,11 +189,11 @@ class CodecPool:
             raise CodecsClosed("the codec pool is closed")
         return child
 
-    async def _answer(self, child: Child, job: Job, deadline: float | None) -> Answer:
+    async def _answer(self, child: Child, job: Job, deadline: float | None, sink: Sink | None) -> Answer:
         """The child's answer. A child that is late is killed; one that answered goes back to rest."""
         most = self.settings.wall_seconds_most
         seconds = most if deadline is None else min(most, deadline - asyncio.get_running_loop().time())
-        work = self._in_thread(child.exchange, job)
+        work = self._in_thread(child.exchange, job, sink)
         try:
             done, _ = await asyncio.wait({work}, timeout=seconds)
         except asyncio.CancelledError:
@@ -224,7 +208,7 @@ class CodecPool:
         except ChildDied as death:
             raise self._cause(death, late=not done, hurried=seconds < most) from death
         except BaseException:
-            self._rest(child)  # the arguments could not be written down: the child never heard of them
+            self._rest(child)  # what the job reads from or writes to failed, which is not the child's fault
             raise
         if done:
             self._rest(child)
@@ -246,8 +230,8 @@ class CodecPool:
         return CodecCrashed("unreadable", "the picture cannot be read: its decoder or encoder failed")
 
     def _rest(self, child: Child) -> None:
-        """Keeps the child for the next job, for a while, unless it has done its share."""
-        if self._closed or child.jobs >= self.settings.jobs_most:
+        """Keeps the child for the next job, for a while, unless it has done its share or heard only half of one."""
+        if self._closed or not child.ready or child.jobs >= self.settings.jobs_most:
             self._end(child)
             return
         loop = asyncio.get_running_loop()
@@ -275,3 +259,14 @@ class CodecPool:
         self._work.discard(work)
         if not work.cancelled():
             work.exception()  # looked at, or asyncio would report it as forgotten where the caller was cancelled
+
+
+def _inspected(content: Content, limits: Limits) -> Header:
+    limits.weigh(content.length)
+    return inspect(content.read(), limits)
+
+
+def _finished(function: str, done: Any) -> Finished:
+    if not isinstance(done, Finished):
+        raise CodecBroken(f"{function} gave {type(done).__name__}")
+    return done
