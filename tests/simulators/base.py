@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, TypeVar
 
 from tests.simulators.http import Answer, Received, answer_json, serving
-from tests.simulators.pictures import MIDDLE, NOT_A_PICTURE, Colour, Hole, bomb, other_form, picture
+from tests.simulators.pictures import NOT_A_PICTURE, Kept, bomb, other_form, picture
 
 Kind = Literal["submit", "poll", "picture", "upload"]
 
@@ -76,10 +76,8 @@ class Ordered:
     seed: int | None = None
     subject: str = field(default="", compare=False)
     """Whatever the picture depends on besides its size and seed."""
-    ground: Colour | None = None
-    """The average colour of the first picture of an edit."""
-    hole: Hole = MIDDLE
-    """Where an edit shows something new."""
+    kept: Kept | None = None
+    """What an edit shows of its first picture."""
 
 
 class Refused(Exception):
@@ -228,8 +226,7 @@ class Simulator(ABC):
         count: int = 1,
         form: str = "png",
         quality: int | None = None,
-        ground: Colour | None = None,
-        hole: Hole = MIDDLE,
+        kept: Kept | None = None,
     ) -> list[bytes]:
         """The files of `count` pictures. With a seed they are the same each time; picture k of a batch is drawn from
         the batch's noise, so that it is not the picture of seed + k."""
@@ -242,7 +239,7 @@ class Simulator(ABC):
         if fault.empty:
             count = 0
         noise = secrets.token_hex(8) if seed is None else str(seed)
-        made = [picture(f"{subject}|{noise}|{k}", width, height, form, quality, ground, hole) for k in range(count)]
+        made = [picture(f"{subject}|{noise}|{k}", width, height, form, quality, kept) for k in range(count)]
         if fault.not_a_picture:
             made = [NOT_A_PICTURE] * count
         if fault.bomb:
@@ -261,8 +258,7 @@ class Simulator(ABC):
             count=ordered.count,
             form=ordered.form,
             quality=ordered.quality,
-            ground=ordered.ground,
-            hole=ordered.hole,
+            kept=ordered.kept,
         )
 
     def publish(self, data: bytes, prefix: str = "/files/") -> str:

@@ -26,6 +26,7 @@ from tests.simulators.pages import (
     text,
     whole,
 )
+from tests.simulators.pictures import Kept
 
 RATIOS = ("21:9", "16:9", "4:3", "3:2", "1:1", "2:3", "3:4", "9:16", "9:21")
 KONTEXT = ("black-forest-labs/flux-kontext-max/text-to-image", "black-forest-labs/flux-kontext-pro/text-to-image")
@@ -158,7 +159,7 @@ class ModelVerseSimulator(Simulator):
             count=body.get("n", 1),
             seed=None if seed == -1 else seed,
             subject=f"{prompt}|{body.get('negative_prompt')}|{body.get('steps')}|{body.get('guidance_scale')}",
-            ground=sources[0].colour if sources else None,
+            kept=Kept(sources[0].colour) if sources else None,
         )
 
     def _item(self, data: bytes, mode: str) -> dict[str, str]:

@@ -29,6 +29,7 @@ from tests.simulators.pages import (
     text,
     whole,
 )
+from tests.simulators.pictures import Kept
 
 RATIOS = {
     "1:1": (1024, 1024),
@@ -249,7 +250,7 @@ class OneMinSimulator(Simulator):
             quality=quality,
             seed=params.get("seed"),
             subject=f"{params['prompt']}|{steps}|{params.get('guidance')}",
-            ground=None if source is None else source.colour,
+            kept=None if source is None else Kept(source.colour),
         )
 
     def other(self, received: Received) -> Answer:

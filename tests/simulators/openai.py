@@ -14,9 +14,9 @@ from typing import Any, ClassVar, Literal
 
 from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
-from tests.simulators.inputs import File, Given, file_of, form_of, from_data_uri, given, hole_of
+from tests.simulators.inputs import File, file_of, form_of, from_data_uri, given, hole_of
 from tests.simulators.pages import SMALL_GPT_SIZES, large_gpt_size, pixels
-from tests.simulators.pictures import MIDDLE, Hole
+from tests.simulators.pictures import Kept
 
 KNOWN = frozenset(
     {
@@ -99,7 +99,6 @@ class OpenAISimulator(Simulator):
         count = body.get("n", 1)
         require(isinstance(count, int) and 1 <= count <= 10, "n must be between 1 and 10", param="n")
         require(bool(body.get("prompt")), "prompt is required", param="prompt")
-        sources, hole = _sources(body)
         return Ordered(
             size=_size(body),
             form=str(form),
@@ -107,8 +106,7 @@ class OpenAISimulator(Simulator):
             quality=body.get("output_compression"),
             seed=body.get("seed"),
             subject=f"{body['prompt']}|{body.get('negative_prompt')}|{body.get('steps')}|{body.get('guidance')}",
-            ground=sources[0].colour if sources else None,
-            hole=hole,
+            kept=_kept(body),
         )
 
     def _item(self, data: bytes, mode: Mode, fault: Fault) -> dict[str, Any]:
@@ -156,13 +154,14 @@ def _referenced(reference: Any, name: str) -> bytes:
     return from_data_uri(reference["image_url"], name)
 
 
-def _sources(body: Mapping[str, Any]) -> tuple[list[Given], Hole]:
-    """The pictures of an edit, and where its mask lets it show. Raises Refused."""
+def _kept(body: Mapping[str, Any]) -> Kept | None:
+    """What an edit shows of its first picture: all but where its mask is open. Raises Refused."""
     if not isinstance(body.get("images"), list):
-        return [], MIDDLE
+        return None
     sources = [given(each) for each in body["images"]]
     require(1 <= len(sources) <= 16, "one to sixteen pictures", param="image")
-    return sources, hole_of(body["mask"], sources[0]) if "mask" in body else MIDDLE
+    first = sources[0]
+    return Kept(first.colour, hole_of(body["mask"], first)) if "mask" in body else Kept(first.colour)
 
 
 def _is_ours(body: Mapping[str, Any]) -> bool:

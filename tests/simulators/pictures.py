@@ -7,6 +7,7 @@ import io
 import struct
 import zlib
 from functools import lru_cache
+from typing import NamedTuple
 
 from PIL import Image
 
@@ -20,6 +21,13 @@ Hole = tuple[float, float, float, float]
 MIDDLE: Hole = (0.25, 0.25, 0.75, 0.75)
 
 
+class Kept(NamedTuple):
+    """What an edit shows of what was edited: its colour, everywhere but in a hole where something new is."""
+
+    ground: Colour
+    hole: Hole = MIDDLE
+
+
 @lru_cache(maxsize=256)
 def picture(
     subject: str,
@@ -27,21 +35,20 @@ def picture(
     height: int,
     form: str = "png",
     quality: int | None = None,
-    ground: Colour | None = None,
-    hole: Hole = MIDDLE,
+    kept: Kept | None = None,
 ) -> bytes:
     """A gradient between colours drawn from `subject`, which holds whatever the real model's picture depends on.
 
-    `form` is png, jpeg or webp; `quality` 0..100 for the last two. An edit shows the colour of what was edited as its
-    `ground`, and something new in its `hole` alone.
+    `form` is png, jpeg or webp; `quality` 0..100 for the last two. `kept`: the picture is an edit.
     """
     colours = hashlib.sha256(subject.encode()).digest()
     seed = Image.frombytes("RGB", (2, 2), colours[:12])
     drawn = seed.resize((width, height), Image.Resampling.BILINEAR)
-    if ground is not None:
-        left, upper = int(hole[0] * width), int(hole[1] * height)
-        new = drawn.crop((left, upper, max(left + 1, int(hole[2] * width)), max(upper + 1, int(hole[3] * height))))
-        drawn = Image.new("RGB", (width, height), ground)
+    if kept is not None:
+        left, upper, right, lower = kept.hole
+        left, upper = int(left * width), int(upper * height)
+        new = drawn.crop((left, upper, max(left + 1, int(right * width)), max(upper + 1, int(lower * height))))
+        drawn = Image.new("RGB", (width, height), kept.ground)
         drawn.paste(new, (left, upper))
     file = io.BytesIO()
     if form == "png":

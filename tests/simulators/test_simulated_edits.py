@@ -15,7 +15,7 @@ from providers.bodies import encode
 from tests.given import mask_for, painted, picture_of
 from tests.simulators import ModelVerseSimulator, OneMinSimulator, OpenAISimulator, Received
 from tests.simulators.base import NO_FAULT, Refused
-from tests.simulators.pictures import picture
+from tests.simulators.pictures import Kept, picture
 
 PHOTO = painted(96, 64)
 KONTEXT = "black-forest-labs/flux-kontext-max"
@@ -70,7 +70,7 @@ def test_onemin_edits_only_what_was_uploaded() -> None:
     simulator.other(posted("/api/assets", file("asset")))
     (key,) = simulator.assets
     params = {"prompt": "a fox", "imageUrl": key}
-    assert simulator.ordered({**body, "promptObject": params}).ground == (255, 165, 0)
+    assert simulator.ordered({**body, "promptObject": params}).kept == Kept((255, 165, 0))
     for wrong in ({"type": "IMAGE_GENERATOR"}, {"model": "black-forest-labs/flux-schnell"}):
         with pytest.raises(Refused):
             simulator.ordered({**body, **wrong, "promptObject": params})
@@ -117,7 +117,7 @@ def test_openai_refuses_pictures_and_masks_that_do_not_fit(form: tuple[tuple[str
 
 
 def test_an_edit_shows_what_was_edited_around_what_is_new() -> None:
-    data = picture("a fox", 100, 80, ground=(255, 165, 0), hole=(0.0, 0.0, 0.5, 1.0))
+    data = picture("a fox", 100, 80, kept=Kept((255, 165, 0), (0.0, 0.0, 0.5, 1.0)))
     image = Image.open(io.BytesIO(data))
     assert image.getpixel((99, 40)) == (255, 165, 0)
     assert image.getpixel((10, 40)) != (255, 165, 0)
