@@ -13,8 +13,14 @@ from tests.clients.speaking import Call, Client, Spoken, opened, speak, upload
 
 
 def edit(image: Any, *, extra: Mapping[str, Any] | None = None, **arguments: Any) -> Call:
-    given = {"image": image, "prompt": "the negative of it", "response_format": "b64_json", **arguments}
-    return Call("images.edit", given, extra or {})
+    given = {
+        "image": image,
+        "prompt": "the negative of it",
+        "response_format": "b64_json",
+        "size": "64x48",
+        **arguments,
+    }
+    return Call("images.edit", {name: value for name, value in given.items() if value != ...}, extra or {})
 
 
 ONE = {
@@ -95,6 +101,12 @@ def test_what_cannot_be_edited_is_refused(
     assert error is not None
     assert (error["class"], error["status"], error["code"]) == (exception, status, code)
     assert name in ("no picture", "no bytes", "text", "half a picture") or error["param"] == name.split()[0]
+
+
+def test_without_a_size_the_picture_keeps_its_shape(client: Client, gateway: tuple[str, Retoucher]) -> None:
+    picture = spoken(client, gateway[0], edit(upload(plain(RED)), size=...)).picture()
+    assert picture.width / picture.height == pytest.approx(64 / 48, rel=0.01)
+    assert picture.convert("RGB").getcolors() == [(picture.width * picture.height, CYAN)]
 
 
 @pytest.mark.parametrize("count", [2, 16])

@@ -36,7 +36,8 @@ def test_pictures_in_the_prompt_are_edited(client: Client, provider: str, gatewa
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize("client", through("edit", VERCEL))
 def test_a_mask_says_where(client: Client, provider: str, gateway: tuple[str, Retoucher]) -> None:
-    given = {"model": "gpt-image-1", "prompt": "blue", "image": upload(plain(RED)), "mask": upload(half_clear())}
+    pictures = {"image": upload(plain(RED)), "mask": upload(half_clear())}
+    given = {"model": "gpt-image-1", "prompt": "blue", "size": "64x48", **pictures}
     call = Call("images.edit", given, settings={"provider": provider})
     picture = speak(client, gateway[0], {"only": call})["only"].picture().convert("RGB")
     assert picture.getpixel((2, 2)) == BLUE

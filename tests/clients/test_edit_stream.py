@@ -12,7 +12,7 @@ from tests.clients.speaking import Call, Spoken, content, opened, speak, upload
 
 GIVEN = {"image": upload(plain(RED), "fox.png"), "prompt": "the negative of it", "stream": True}
 CALLS = {
-    "one": Call("images.edit", {**GIVEN, "partial_images": 1}),
+    "one": Call("images.edit", {**GIVEN, "partial_images": 1, "size": "64x48"}),
     "two": Call("images.edit", {**GIVEN, "n": 2, "size": "96x80"}),
     "refused": Call("images.edit", {**GIVEN, "image": upload(b"no picture at all", "fox.png")}),
 }
