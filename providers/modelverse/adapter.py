@@ -40,7 +40,8 @@ class ModelVerse:
     def profile(self, model: str, pictures: int = 0) -> Profile:
         family = FAMILIES.get(named(model), UNKNOWN)
         known, wired = family.model(pictures), on_the_wire(model, pictures)
-        profile = self._profile(model, wired, known or Model())
+        # What a model that only edits takes is told of it without pictures too, where it does nothing.
+        profile = self._profile(model, wired, known or family.edit or Model())
         if known is None:
             return replace(profile, operations=())
         if not pictures:
