@@ -35,6 +35,8 @@ class _Draft:
     fields: Fields = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     entries: dict[str, Applied] = field(default_factory=dict)
+    along: dict[str, str] = field(default_factory=dict)
+    """Constant fields that are sent beside a parameter, and whose they are."""
 
     def put(self, fields: geometry.Fields, owner: str) -> None:
         """Write fields; a parameter whose field is written again has lost to the more specific one."""
@@ -160,6 +162,7 @@ def _apply_row(draft: _Draft, name: str) -> None:
     draft.put(fields, name)
     # Another value for what is sent along does not undo the parameter itself.
     draft.owners.update((path, "") for path, _ in way.also)
+    draft.along.update((path, name) for path, _ in way.also)
 
 
 def _composite(request: ImageRequest, profile: Profile) -> Composite | None:
@@ -255,8 +258,12 @@ def _merge_extras(draft: _Draft, name: str) -> Fields:
 
 def _report_overridden(draft: _Draft, name: str, extras: Fields) -> None:
     """A row's parameter whose field an extra writes over is not what the provider gets."""
-    for key in extras:
-        owner = draft.owners.get(place(draft.profile, key))
+    for key, value in extras.items():
+        path = place(draft.profile, key)
+        owner = draft.owners.get(path)
+        told = draft.entries.get(draft.along.get(path, ""))
+        if told is not None:
+            draft.entries[told.name] = replace(told, sent={**told.sent, leaf(path): value})
         if owner in ROWS:
             named = key in draft.request.provider_options.get(name, {})
             draft.supersede(owner, f"provider_options.{name}.{key}" if named else key)

@@ -69,6 +69,8 @@ class WireRequest:
     purpose: Purpose = "submit"
     carry: tuple[str, ...] = ()
     """What the adapter must still know when it reads the answer, such as the keys of earlier uploads; never sent."""
+    then: WireRequest | None = None
+    """The submission that an upload makes way for, as a dry run shows it: a picture stands where its key will."""
 
 
 @dataclass(frozen=True, slots=True)

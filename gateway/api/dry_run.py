@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from gateway.ordering import Prepared
 from gateway.outcome import Candidate
 from normalization.vocabulary import Picture
-from providers.base import FilePart, Hosted, Inline, WireRequest
+from providers.base import FilePart, Hosted, Inline, Work
 
 
 def dry_run(prepared: Prepared) -> dict[str, Any]:
@@ -41,11 +41,13 @@ def calls(candidate: Candidate) -> list[dict[str, Any]]:
     base = urlsplit(candidate.backend.targets[0].base_url).path.rstrip("/")
     for call in candidate.plan.calls:
         first = candidate.backend.adapter.submit(call, "dry-run")
-        if isinstance(first, WireRequest):
-            body = first.json if first.form is None else _form(first.form)
-            shown.append({"method": first.method, "path": f"{base}{first.path}", "body": _shown(body)})
-        else:
+        if isinstance(first, Work):
             shown.append({"method": "DRAW", "path": first.function, "body": _shown(first.arguments)})
+            continue
+        for request in (first, first.then):
+            if request is not None:
+                body = request.json if request.form is None else _form(request.form)
+                shown.append({"method": request.method, "path": f"{base}{request.path}", "body": _shown(body)})
     return shown
 
 

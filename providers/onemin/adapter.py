@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Final
 from normalization.errors import BadUpstreamImage, GenerationFailed, UpstreamUnavailable
 from normalization.plan import Call
 from normalization.rules import Profile
-from providers.base import Done, Failed, FilePart, Options, Pending, Reply, Traits, WireReply, WireRequest
+from providers.base import Done, Failed, FilePart, Inline, Options, Pending, Reply, Traits, WireReply, WireRequest
 from providers.failures import MODERATION_OF_A_JOB, bad_response, complaint_in, failure, moderated, redacted
 from providers.onemin.models import EDITORS, FIELDS, GENERATORS, UNKNOWN, Model, to
 from providers.prices import price_of
@@ -79,7 +79,8 @@ class OneMin:
             return _submission(call.payload)
         picture = call.pictures[0]
         file = FilePart("asset", f"image.{picture.format.extension}", picture)
-        return WireRequest("POST", "/api/assets", form=(file,), purpose="upload")
+        then = _submission(_with_picture(call.payload, Inline(picture)))
+        return WireRequest("POST", "/api/assets", form=(file,), purpose="upload", then=then)
 
     def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
         return self._read_upload(reply, call) if sent.purpose == "upload" else self._read_result(reply)
@@ -93,8 +94,7 @@ class OneMin:
         key = next((found for found in map(text, places) if found and len(found) <= KEY_MOST), None)
         if key is None:
             return self._not_uploaded(reply)
-        params = {**mapping(call.payload.get(FIELDS)), PICTURE: key}
-        return Pending(next=_submission({**call.payload, FIELDS: params}), job=None)
+        return Pending(next=_submission(_with_picture(call.payload, key)), job=None)
 
     def _not_uploaded(self, reply: WireReply) -> Failed:
         """An upload buys nothing, whatever became of it: another route may try."""
@@ -121,6 +121,10 @@ class OneMin:
             error = BadUpstreamImage("the provider reports success without a picture", detail=_identity(record))
             return Failed(error, refused=False, outcome="bad_upstream_image")
         return Done(artifacts)
+
+
+def _with_picture(payload: Mapping[str, Any], picture: str | Inline) -> dict[str, Any]:
+    return {**payload, FIELDS: {**mapping(payload.get(FIELDS)), PICTURE: picture}}
 
 
 def _submission(payload: Mapping[str, Any]) -> WireRequest:

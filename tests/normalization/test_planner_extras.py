@@ -93,3 +93,10 @@ def test_each_call_has_a_payload_of_its_own() -> None:
     first, second = made.calls
     assert first.payload is not second.payload
     assert first.payload["options"] is not second.payload["options"]
+
+
+def test_what_goes_along_with_a_parameter_is_reported_as_it_was_sent() -> None:
+    free = replace(WORKER, extra="forward", extra_under="options.image")
+    made = plan(request(negative_prompt="fog", true_cfg_scale=2.5), free, name="p")
+    assert made.calls[0].payload["options"]["image"]["true_cfg_scale"] == 2.5
+    assert entry(made, "negative_prompt")[1] == {"negative_prompt": "fog", "true_cfg_scale": 2.5}
