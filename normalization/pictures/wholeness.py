@@ -60,7 +60,7 @@ def check_jpeg(data: bytes, header: Header, bitmap: Bitmap) -> None:
     changed = None if noisy.mode != bitmap.image.mode else ImageChops.difference(noisy, bitmap.image).getbbox()
     if changed is not None:
         left, top, right, bottom = changed
-        if (right - left) * (bottom - top) > ROWS_FORGIVEN * max(bitmap.image.size):
+        if (right - left) * (bottom - top) > ROWS_FORGIVEN * header.stored.width:
             raise cut_off("its pixels")
 
 
