@@ -28,7 +28,10 @@ class Hosting:
 
         Raises StorageFull or StateUnavailable.
         """
-        name = await self.storage.put(content, format)
+        return self.url(await self.storage.put(content, format), base, seconds=seconds)
+
+    def url(self, name: str, base: str, *, seconds: float | None = None) -> str:
+        """The signed URL of what is stored under `name`."""
         return f"{base}{PATH}/{name}?{self.signer.sign(name, time.time(), seconds)}"
 
     async def resolve(
