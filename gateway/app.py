@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from gateway.api import files, health, images, models, openapi, webhooks
 from gateway.api.front import Front, Refusals, http_exception
+from gateway.api.responses import endpoint as responses
 from gateway.config.model import Settings
 from gateway.container import Services
 
@@ -41,6 +42,9 @@ ROUTES = (
     Route("/openai/deployments/{model:path}/images/generations", images.generations, methods=["POST"]),
     Route("/openai/deployments/{model:path}/images/edits", images.edits, methods=["POST"]),
     Route("/v1/images/files/{file}", files.file, methods=["GET", "HEAD"]),
+    Route("/v1/responses", responses.create_response, methods=["POST"]),
+    Route("/v1/responses/{response}", responses.get_response, methods=["GET"]),
+    Route("/v1/responses/{response}", responses.delete_response, methods=["DELETE"]),
     Route("/webhooks/{provider}", webhooks.webhook, methods=["POST"]),
     Route("/v1/models", models.models, methods=["GET"]),
     Route("/v1/models/{model:path}", models.model, methods=["GET"]),

@@ -22,6 +22,9 @@ from gateway.services.codecs import CodecPool, PoolSettings
 from gateway.services.hosting import Hosting
 from gateway.services.intake import Intake
 from gateway.services.rates import KeyRates
+from gateway.services.responses import Responses
+from gateway.services.responses_memory import MemoryResponses
+from gateway.services.responses_sqlite import SqliteResponses
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.spool import Spool
 from gateway.services.storage import Storage
@@ -59,6 +62,7 @@ class Services:
         self.spool: Spool
         self.intake: Intake
         self.attempts: Attempts
+        self.responses: Responses
         self.pool: CodecPool
         self.transport: Transport
         self.fetcher: Fetcher
@@ -105,6 +109,11 @@ class Services:
             )
         )
         self.attempts = await asyncio.to_thread(SqliteAttempts, data_dir)
+        self.responses = (
+            MemoryResponses()
+            if settings.storage.url == "memory"
+            else await asyncio.to_thread(SqliteResponses, data_dir)
+        )
         self.pool = CodecPool(
             PoolSettings(
                 workers=limits.codec_processes,
@@ -146,8 +155,9 @@ class Services:
         while True:
             try:
                 await self.storage.sweep(time.time())
+                await self.responses.sweep(time.time())
             except (OSError, OperatorError):
-                log.exception("old pictures could not be swept")
+                log.exception("old pictures and responses could not be swept")
             if not self.jobs:
                 heap.release()
             await asyncio.sleep(SWEEP_SECONDS)
@@ -202,4 +212,5 @@ class Services:
         await self.fetcher.aclose()
         await self.pool.close()
         await self.attempts.close()
+        await self.responses.close()
         await self.storage.close()

@@ -80,7 +80,7 @@ def images_body(
         pieces.append(b"," if index else b"")
         pieces.extend(_item(each))
     pieces += [b"],", orjson.dumps(tail)[1:]]
-    return JsonPieces(pieces), _headers(outcome, tail["metadata"])
+    return JsonPieces(pieces), outcome_headers(outcome, tail["metadata"])
 
 
 def _item(hosted: Hosted) -> Iterator[bytes | Delivered]:
@@ -186,7 +186,8 @@ def _who(provider: str, model: str, attempts: int, timing: Timing) -> dict[str, 
     }
 
 
-def _headers(outcome: Outcome, metadata: dict[str, Any]) -> dict[str, str]:
+def outcome_headers(outcome: Outcome, metadata: dict[str, Any]) -> dict[str, str]:
+    """The headers of an answer with pictures."""
     plan = outcome.main.plan
     headers = _who(plan.provider, plan.model, len(outcome.attempts), outcome.timing)
     if metadata["cost"] is not None:

@@ -61,5 +61,5 @@ async def _read(request: Request, bytes_most: int, drain_most: int) -> bytes:
 
 def kind_of(value: Any) -> str:
     """The JSON kind of a value, for an error."""
-    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
     return names.get(type(value), "a number")

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from gateway.api.responses import schemas
 from normalization.schema import json_schema
 
 _ERROR = {
@@ -104,14 +105,25 @@ _BODIES: dict[str, dict[str, Any]] = {
         "application/json": {"schema": _with_pictures(_IN_JSON, "EditRequest")},
     },
     "variations": {"multipart/form-data": {"schema": {"type": "object", "properties": {"image": _FILE}}}},
+    "create_response": {"application/json": {"schema": schemas.request()}},
     "webhook": {"application/json": {"schema": _OBJECT}},
 }
 """By endpoint: what it takes."""
+
+_MAKING = frozenset({"generations", "edits", "variations", "create_response"})
+"""Endpoints that make pictures: they stream, run dry and can be strict."""
 
 _OPERATIONS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "generations": ("Make pictures from a prompt.", _IMAGES, True),
     "edits": ("Make pictures from pictures and a prompt.", _IMAGES, True),
     "variations": ("OpenAI's retired endpoint: an edit without a prompt, where a route needs none.", _IMAGES, True),
+    "create_response": (
+        "Pictures by the Responses API: OpenAI's tool image_generation, or Modular MAX's provider_options.",
+        schemas.RESOURCE,
+        True,
+    ),
+    "get_response": ("An answer that was kept.", schemas.RESOURCE, True),
+    "delete_response": ("Forget an answer.", schemas.DELETED, True),
     "models": ("Every model and exact alias, with what it can do.", _OBJECT, True),
     "model": ("One model by name or alias.", _OBJECT, True),
     "live": ("The process answers.", _OBJECT, False),
@@ -164,7 +176,7 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
         for each in re.findall(r"{(\w+)}", path)
     ]
     content = {"image/*": {}} if name == "file" else {"application/json": {"schema": schema}}
-    if schema is _IMAGES:
+    if name in _MAKING:
         content |= _STREAM
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{method.lower()}_{path.strip('/')}").strip("_"),
@@ -180,7 +192,7 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
     }
     if name in _BODIES:
         operation["requestBody"] = {"required": True, "content": _BODIES[name]}
-    if schema is _IMAGES:
+    if name in _MAKING:
         parameters += [_DRY_RUN, _STRICT]
     if name == "model":
         parameters.append({"name": "schema", "in": "query", "schema": {"type": "boolean"}})
