@@ -77,6 +77,16 @@ def garble(data: bytes) -> NoReturn:
         os.read(0, 1)
 
 
+def half(data: bytes, status: int) -> NoReturn:
+    """Answers with that and leaves."""
+    os.write(REPLIES, data)
+    os._exit(status)
+
+
+def taken(content: object, limits: object, mask: bool) -> int:
+    return 1
+
+
 def surroundings() -> list[object]:
     """Environment, capabilities, niceness, memory limit and descriptors that are no pipes."""
     with open("/proc/self/status") as status:
