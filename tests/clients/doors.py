@@ -19,7 +19,7 @@ THROUGH: Mapping[str, tuple[Client, ...]] = {
     "edit": (*OPENAI, VERCEL),
     "generate_stream": OPENAI,
     "edit_stream": OPENAI,
-    "responses": NOBODY,
+    "responses": (*OPENAI, VERCEL, LANGCHAIN),
 }
 """Door to clients. What is not listed is not collected: `test_<door>.py` for OpenAI's clients,
 `test_<door>_by_<client>.py` for the others."""
