@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from gateway.finishing import Finisher
 from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order
 from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, new_id
+from gateway.services.failpoints import reach
 from gateway.services.gates import GateTimeout
 from gateway.services.hosting import Hosting
 from gateway.services.wakes import Wakes
@@ -96,6 +97,7 @@ class _Submission:
 
     async def run(self) -> CallResult:
         order, plan = self.order, self.candidate.plan
+        reach("before_begin")
         await self.driver.attempts.begin(
             NewAttempt(
                 id=self.attempt,
@@ -111,6 +113,7 @@ class _Submission:
                 created=time.time(),
             )
         )
+        reach("after_begin")
         order.progress.begun += 1
         try:
             result = await self._work()
@@ -121,7 +124,9 @@ class _Submission:
             error = InternalError("an unexpected error in the gateway", detail=repr(unexpected))
             error.__cause__ = unexpected
             result = self._ended(error, "internal_error", charge="unknown")
+        reach("before_settle")
         await self._settle(result)
+        reach("before_answer")
         return result
 
     async def _work(self) -> CallResult:
@@ -131,14 +136,16 @@ class _Submission:
         self.timing.provider += time.monotonic() - began
         match reply:
             case Done():
+                reach("after_result")
                 return await self._finish(reply)
             case Failed():
                 return self._failed(reply)
 
     async def _draw(self, work: Work) -> Done | Failed:
         size = self.candidate.plan.yields
+        pixels = max(size.pixels if size else 0, *(picture.size.pixels for picture in self.call.pictures), 0)
         try:
-            data = await self.driver.finisher.draw(work, size.pixels if size else 0, self.deadline)
+            data = await self.driver.finisher.draw(work, pixels, self.deadline)
         except UpstreamError as error:
             return Failed(error, refused=True, outcome=error.code)
         return Done((Artifact(data=data),))
@@ -161,6 +168,7 @@ class _Submission:
                 if self.candidate.backend.webhooks is not None:
                     self.told = self.driver.wakes.expect(self.candidate.backend.name, reply.job)
                 await self._accepted(reply.job)
+                reach("after_accepted")
             if reply.next.purpose == "poll":
                 wait = reply.after if reply.after is not None else polling.after(looks)
                 looks += 1
@@ -169,6 +177,7 @@ class _Submission:
                 if self.told is not None and self.told.is_set():
                     # The notice proves nothing, and a second one is none: from here on only looks count.
                     self.told, looks, polling = None, 0, self.candidate.backend.polling_told
+                reach("polling")
             request = reply.next
 
     async def _accepted(self, job: str) -> None:
@@ -189,6 +198,7 @@ class _Submission:
             return Failed(error, refused=True, outcome=error.code)
         if request.purpose == "submit":
             answer = await transport.exchange(request, self.target, deadline=self.deadline)
+            reach("after_send")
         else:
             answer = await transport.repeat(request, self.target, deadline=self.deadline)
         if isinstance(answer, Broken):
@@ -294,6 +304,7 @@ class _Submission:
             began = time.monotonic()
             data = await self.driver.finisher.fetch(artifact.url, self.target, self.deadline)
             self.timing.fetch += time.monotonic() - began
+            reach("after_fetch")
         began = time.monotonic()
         delivered = await self.driver.finisher.finish(data, self.candidate.plan.finish, self.deadline)
         self.timing.convert += time.monotonic() - began

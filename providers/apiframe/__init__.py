@@ -1,4 +1,5 @@
-"""apiframe: `models` says what each model takes, `adapter` submits jobs and reads them, `webhooks` proves a notice."""
+"""apiframe: `models` says what each model takes and `inputs` which pictures, `adapter` submits jobs and reads them,
+`webhooks` proves a notice."""
 
 from providers.apiframe.adapter import Apiframe
 

@@ -7,12 +7,14 @@ Node SDK (github.com/apiframe-ai/apiframe-nodejs-sdk).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from normalization.errors import BadUpstreamImage, GenerationFailed, OutcomeUnknown
 from normalization.plan import Call
 from normalization.rules import Profile
 from providers.apiframe import webhooks
+from providers.apiframe.inputs import INPUTS
 from providers.apiframe.models import MODELS, model_of
 from providers.base import Artifact, Done, Failed, Options, Pending, Reply, Traits, WireReply, WireRequest
 from providers.failures import MODERATION_OF_A_JOB, bad_response, complaint_in, failure, moderated, redacted
@@ -39,7 +41,14 @@ class Apiframe:
         self.options = options
 
     def profile(self, model: str, pictures: int = 0) -> Profile:
-        """A model that no page describes gets its prompt alone; extras and provider_options reach the rest."""
+        """A model that no page describes gets its prompt alone, and no pictures; extras and provider_options reach the
+        rest."""
+        profile, inputs = self._profile(model), INPUTS.get(model)
+        if not pictures:
+            return profile
+        return replace(profile, operations=()) if inputs is None else inputs.editing(profile)
+
+    def _profile(self, model: str) -> Profile:
         known = model_of(model)
         return Profile(
             provider=self.type,
@@ -51,6 +60,7 @@ class Apiframe:
             count=known.count,
             extra="forward",
             extra_under=known.under,
+            reserved=frozenset({"image_input"}),
             prompt_max=2000,
             price=price_of(self.type, model),
         )
@@ -60,6 +70,8 @@ class Apiframe:
 
     def submit(self, call: Call, attempt: str) -> WireRequest:
         json = dict(call.payload)
+        if call.pictures:
+            json = INPUTS[str(json["model"])].put(json, call.pictures)
         if self.options.webhook_url is not None:
             json |= {"webhookUrl": self.options.webhook_url, "webhookEvents": list(webhooks.EVENTS)}
         return WireRequest("POST", "/v2/images/generate", json=json, headers={"Idempotency-Key": attempt})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from normalization.errors import GenerationFailed, UpstreamBusy, UpstreamUnavailable
@@ -16,7 +16,7 @@ from normalization.geometry import Grid, Offers
 from normalization.plan import Call
 from normalization.rules import FREE, Count, Output, Profile, Row, Way, same, unsupported
 from normalization.vocabulary import Behavior, Format, Size
-from providers.base import Artifact, Done, Failed, Options, Reply, Traits, WireReply, WireRequest
+from providers.base import Artifact, Done, Failed, Inline, Options, Reply, Traits, WireReply, WireRequest
 from providers.failures import Complaint, bad_response, complaint_of, failure, redacted, rejected
 from providers.flux_worker.protocol import (
     FAMILY_OPTIONS,
@@ -37,12 +37,18 @@ PIXELS_MOST = 17_000_000
 """Of one picture. A worker states no bound; this holds every size of the 4K table, on the grid of 16."""
 
 
+PICTURES_MOST = 1
+"""Of an edit. MAX takes any number, works on the first and says nothing of the others."""
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What differs between families of models: steps for low, medium and high quality, and whether they are guided."""
+    """What differs between families of models: steps for low, medium and high quality, whether they are guided, and
+    whether they edit. `max serve` takes a picture for one that does not, and makes something without it."""
 
     steps: tuple[int, int, int] = (12, 28, 50)
     guided: bool = True
+    edits: bool = True
 
 
 FULL = Family()
@@ -51,8 +57,8 @@ DISTILLED = Family(steps=(4, 4, 8), guided=False)
 
 FAMILIES: Mapping[str, Family] = {
     "black-forest-labs/FLUX.2-dev": FULL,
-    "black-forest-labs/FLUX.1-dev": FULL,
-    "black-forest-labs/FLUX.1-schnell": DISTILLED,
+    "black-forest-labs/FLUX.1-dev": replace(FULL, edits=False),
+    "black-forest-labs/FLUX.1-schnell": replace(DISTILLED, edits=False),
     "black-forest-labs/FLUX.2-klein-4B": DISTILLED,
     "black-forest-labs/FLUX.2-klein-9B": DISTILLED,
     "black-forest-labs/FLUX.2-klein-base-4B": FULL,
@@ -75,7 +81,17 @@ class FluxWorker:
         self.options = options
 
     def profile(self, model: str, pictures: int = 0) -> Profile:
+        """One picture can be edited. Width and height are sent with it too: left to itself a worker keeps the shape of
+        the picture only roughly, and its size up to one megapixel."""
         family = FAMILIES.get(model, FULL)
+        profile = self._profile(model, family)
+        if not pictures:
+            return profile
+        if not family.edits:
+            return replace(profile, operations=())
+        return replace(profile, operations=("edit",), input_images_max=PICTURES_MOST, mask="emulated")
+
+    def _profile(self, model: str, family: Family) -> Profile:
         return Profile(
             provider=self.type,
             model=model,
@@ -98,7 +114,8 @@ class FluxWorker:
         return {} if secret is None else {"Authorization": f"Bearer {secret}"}
 
     def submit(self, call: Call, attempt: str) -> WireRequest:
-        return WireRequest("POST", PATH, json=call.payload)
+        json = call.payload if not call.pictures else {**call.payload, "input": [_message(call)]}
+        return WireRequest("POST", PATH, json=json)
 
     def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
         body = read_object(reply.body)
@@ -129,6 +146,12 @@ class FluxWorker:
             )
             return Failed(busy, refused=True, outcome=busy.code)
         return failed
+
+
+def _message(call: Call) -> Mapping[str, Any]:
+    """Pictures and prompt as the one message that a request may have."""
+    pictures = [{"type": "input_image", "image_url": Inline(picture)} for picture in call.pictures]
+    return {"role": "user", "content": [*pictures, {"type": "input_text", "text": call.payload["input"]}]}
 
 
 def _pixels(size: Size) -> Mapping[str, int]:

@@ -2,5 +2,6 @@
 
 from providers.sketch.adapter import Sketch
 from providers.sketch.drawing import draw
+from providers.sketch.redrawing import redraw
 
-__all__ = ["Sketch", "draw"]
+__all__ = ["Sketch", "draw", "redraw"]

@@ -6,6 +6,7 @@ There is no wire. A submission is `Work` for the codec pool, whose bytes are the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from normalization.errors import BadUpstreamResponse
@@ -15,8 +16,13 @@ from normalization.rules import FREE, Profile, Row, Way, emulated, same, unsuppo
 from normalization.vocabulary import Behavior, Size
 from providers.base import Failed, Options, Reply, Traits, WireReply, WireRequest, Work
 from providers.sketch.drawing import PIXELS_MOST
+from providers.sketch.redrawing import STRENGTH
 
 DRAW = "providers.sketch:draw"
+REDRAW = "providers.sketch:redraw"
+
+PICTURES_MOST = 16
+"""Of an edit: as many as the gateway takes."""
 
 BACKGROUND: Row = (
     Way(Behavior.EMULATED, takes=lambda value: value in ("opaque", "auto")),
@@ -32,11 +38,11 @@ ROWS: Mapping[str, Row] = {
     "quality": unsupported("sketch draws in one quality"),
     "steps": unsupported("sketch draws by rules and has no diffusion steps"),
     "guidance": unsupported("sketch draws by rules: there is no model to guide"),
-    "strength": unsupported("sketch takes no input pictures"),
+    "strength": same("strength"),
     "style": unsupported("sketch has one style of drawing"),
     "background": BACKGROUND,
     "moderation": unsupported("sketch moderates nothing: it draws landscapes and patterns alone"),
-    "input_fidelity": unsupported("sketch takes no input pictures"),
+    "input_fidelity": unsupported("sketch redraws in one way: strength says how much of a picture stays"),
     "safety_tolerance": unsupported("sketch has no safety filter: it draws landscapes and patterns alone"),
     "prompt_upsampling": unsupported("sketch has no model that could rewrite a prompt"),
     "enable_safety_checker": emulated(),
@@ -47,7 +53,7 @@ ROWS: Mapping[str, Row] = {
 
 
 class Sketch:
-    """Deterministic pictures from prompt, seed and size; one a call, PNG, any size."""
+    """Deterministic pictures from prompt, seed and size, and from the pictures to edit; one a call, PNG, any size."""
 
     type: ClassVar[str] = "sketch"
     base_url: ClassVar[str | None] = ""
@@ -58,7 +64,15 @@ class Sketch:
         self.options = options
 
     def profile(self, model: str, pictures: int = 0) -> Profile:
-        """The one profile there is, whatever the model is called."""
+        """The same whatever the model is called. An edit can do without a prompt: it is a variation then."""
+        profile = self._profile(model)
+        if not pictures:
+            return profile
+        return replace(
+            profile, operations=("edit",), input_images_max=PICTURES_MOST, mask="emulated", prompt_optional=True
+        )
+
+    def _profile(self, model: str) -> Profile:
         return Profile(
             provider=self.type,
             model=model,
@@ -76,7 +90,11 @@ class Sketch:
         return {}
 
     def submit(self, call: Call, attempt: str) -> Work:
-        return Work(DRAW, {name: call.payload[name] for name in ("prompt", "width", "height", "seed")})
+        size = {name: call.payload[name] for name in ("width", "height", "seed")}
+        if not call.pictures:
+            return Work(DRAW, {"prompt": call.payload["prompt"], **size})
+        said = {"prompt": call.payload.get("prompt", ""), "strength": call.payload.get("strength", STRENGTH)}
+        return Work(REDRAW, {**said, **size, "pictures": call.pictures})
 
     def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
         """Never reached by a working gateway, since `submit` asks nobody; an answer to nothing is a failure."""

@@ -1,4 +1,4 @@
-"""From prompt, size and seed to the bytes of a PNG."""
+"""From prompt, size and seed to the bytes of a PNG. `redrawing` does the same with pictures to begin from."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from math import isqrt
 
 from PIL import Image, ImageOps
 
+from normalization.vocabulary import Size
 from providers.sketch import scene, words
 from providers.sketch.canvas import Canvas
 from providers.sketch.label import paint_label
@@ -38,17 +39,32 @@ def draw(prompt: str, width: int, height: int, seed: int) -> bytes:
 
     Raises ValueError for a size out of those bounds.
     """
+    brief = words.read(prompt)
+    canvas = blank(width, height)
+    scene.paint(canvas, prompt, brief, seed)
+    image = toned(canvas.image, brief.tone)
+    return finished(image, Size(width, height), prompt, seed)
+
+
+def blank(width: int, height: int) -> Canvas:
+    """What a picture of that size is painted on. Raises ValueError for one out of bounds."""
     if not (1 <= width <= SIDE_MOST and 1 <= height <= SIDE_MOST and width * height <= PIXELS_MOST):
         raise ValueError(f"size {width}x{height}: each side takes 1 to {SIDE_MOST} pixels, both {PIXELS_MOST} at most")
-    brief = words.read(prompt)
-    canvas = Canvas(*working_size(width, height))
-    scene.paint(canvas, prompt, brief, seed)
-    image = canvas.image
-    if brief.tone is not None:
-        dark, light = TONES[brief.tone]
-        image = ImageOps.colorize(ImageOps.autocontrast(image.convert("L"), 1), dark, light)
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    return Canvas(*working_size(width, height))
+
+
+def toned(image: Image.Image, tone: str | None) -> Image.Image:
+    """The picture in shades of one colour, where the words ask for it."""
+    if tone is None:
+        return image
+    dark, light = TONES[tone]
+    return ImageOps.colorize(ImageOps.autocontrast(image.convert("L"), 1), dark, light)
+
+
+def finished(image: Image.Image, size: Size, prompt: str, seed: int) -> bytes:
+    """The PNG of what was painted: at its size, and labelled."""
+    if image.size != (size.width, size.height):
+        image = image.resize((size.width, size.height), Image.Resampling.BICUBIC)
     paint_label(image, prompt, seed)
     file = io.BytesIO()
     image.save(file, "PNG", compress_type=3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,7 +149,16 @@ def check_places(page: Fates, receipt: list[dict[str, Any]], calls: list[dict[st
                 name: each for name, each in entry["sent"].items() if name not in overwritten
             }.items() <= here.items()
         elif entry["sent"] is not None:
-            assert spelled(entry["sent"]) in {spelled(value) for value in stands[0].values()}, entry
+            assert spelled(entry["sent"]) in {spelled(each) for value in stands[0].values() for each in parts(value)}, (
+                entry
+            )
+
+
+def parts(value: Any) -> Iterator[Any]:
+    """A value and what is in it: a prompt may stand in one message with the pictures."""
+    yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from parts(inner)
 
 
 def spelled(value: Any) -> str:

@@ -1,7 +1,8 @@
 """apiframe: POST /v2/images/generate, GET /v2/jobs/{id}, its webhooks, and the file host of its results.
 
 Sources: docs-v2.apiframe.ai, and apiframe's Node SDK for how a webhook is signed; `apiframe_models` for what each model
-takes.
+takes. Pictures to edit are fetched from where the request says, really and by themselves: what cannot be had, or is no
+picture, ends the job.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ import httpx
 from tests.simulators.apiframe_models import FORMATS, TAKEN
 from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
+from tests.simulators.inputs import Given, given
 from tests.simulators.pages import UNLISTED
+from tests.simulators.pictures import Kept
 
 COST = 10
 """Credits of a job."""
@@ -73,6 +76,8 @@ class ApiframeSimulator(Simulator):
         self._telling: set[asyncio.Task[None]] = set()
         self.looks_until_done, self.result_shape, self.lost_looks = looks_until_done, result_shape, lost_looks
         self.jobs: dict[str, Job] = {}
+        self.fetched: dict[str, Given | str] = {}
+        """What was found at the address of a picture to edit, or why nothing was."""
         self._by_key: dict[str, tuple[bytes, str]] = {}
 
     def kind(self, received: Received) -> Kind | None:
@@ -118,21 +123,25 @@ class ApiframeSimulator(Simulator):
         params = body.get(taken.under, {})
         require(isinstance(params, dict), f"{taken.under} must be an object")
         taken.check(params)
+        found = next((self.fetched.get(each) for each in taken.addresses(params)), None)
+        first = found if isinstance(found, Given) else None
         return Ordered(
-            size=taken.size(params),
+            size=taken.size(params, first),
             form=FORMATS[params.get("output_format", taken.form)],
             count=taken.always or params.get("number_of_images", 1),
             quality=params.get("output_quality", 80),
             seed=params.get("seed"),
             subject=f"{prompt}|{params.get('steps')}|{params.get('guidance')}",
+            kept=None if first is None else Kept(first.colour),
         )
 
     def _start(self, body: Mapping[str, Any], fault: Fault) -> Job:
         ordered = self.ordered(body)
         job = Job(str(uuid.uuid4()), str(body["model"]), [], webhook_url=_webhook_url(body))
         self.jobs[job.id] = job
-        if fault.soft_fail:
-            job.error = fault.message
+        missing = [found for each in _addresses(body) if isinstance(found := self.fetched[each], str)]
+        if fault.soft_fail or missing:
+            job.error = fault.message if fault.soft_fail else missing[0]
             return job
         made = self.make_ordered(ordered, fault)
         job.files = [
@@ -167,6 +176,8 @@ class ApiframeSimulator(Simulator):
         )
 
     async def handle(self, received: Received) -> Answer:
+        if self.kind(received) == "submit":
+            await self._fetch(_addresses(received.json))
         answer = await super().handle(received)
         due, self._due = self._due, []
         for job, key in due:
@@ -177,6 +188,11 @@ class ApiframeSimulator(Simulator):
                 self._telling.add(task)
                 task.add_done_callback(self._telling.discard)
         return answer
+
+    async def _fetch(self, addresses: list[str]) -> None:
+        async with httpx.AsyncClient(trust_env=False, timeout=30) as client:
+            for each in addresses:
+                self.fetched[each] = await _looked_up(client, each)
 
     async def _tell(self, job: Job, key: str) -> None:
         if self.webhooks.startswith("forged"):
@@ -208,6 +224,26 @@ class ApiframeSimulator(Simulator):
         if self.result_shape == "string":
             return job.files[0] if job.files else None
         return {"images": job.files}
+
+
+def _addresses(body: Any) -> list[str]:
+    """Where a request says that its pictures are; none where it says it wrongly, which is for its page to judge."""
+    taken = TAKEN.get(str(body.get("model"))) if isinstance(body, dict) else None
+    params = body.get(taken.under) if taken else None
+    if taken is None or not isinstance(params, dict):
+        return []
+    return [each for each in taken.addresses(params) if isinstance(each, str)]
+
+
+async def _looked_up(client: httpx.AsyncClient, address: str) -> Given | str:
+    try:
+        answer = await client.get(address)
+        answer.raise_for_status()
+        return given(answer.content)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return f"input image could not be fetched: {type(error).__name__}"
+    except Refused as refused:
+        return refused.message
 
 
 def _webhook_url(body: Mapping[str, Any]) -> str | None:

@@ -13,8 +13,13 @@ from typing import Any, ClassVar
 
 from tests.simulators.base import Fault, Kind, Ordered, Refused, Simulator, encoded, require, running
 from tests.simulators.http import Answer, Received, answer_json
+from tests.simulators.inputs import Given, from_data_uri, given
+from tests.simulators.pictures import Kept
 
 FLUX_2_DEV = "black-forest-labs/FLUX.2-dev"
+TEXT_ALONE = "black-forest-labs/FLUX.1"
+"""Models whose pipelines have no use for a picture, and do not say so."""
+INVALID = "Validation error: input"
 
 
 def _number(least: float, most: float = float("inf"), *, least_too: bool = False) -> Callable[[Any], bool]:
@@ -133,19 +138,22 @@ class MaxSimulator(Simulator):
 
     def ordered(self, body: Any) -> Ordered:
         require(isinstance(body, dict), "Invalid request: not JSON")
-        options, prompt, model = self._options(body), self._prompt(body), body.get("model")
+        options, (prompt, source), model = self._options(body), self._input(body), body.get("model")
         require(isinstance(model, str), "Validation error: model", status=422)
         served = self.model or model
         require(model == served, f"Unknown model '{model}', currently serving '['{served}']'.", status=404)
         require(options["output_format"] in ("png", "jpeg", "webp"), "Internal server error.", status=500)
         # What the picture depends on; a negative prompt without a scale above 1 is not even tokenized.
         guided = options.get("negative_prompt") if options.get("true_cfg_scale", 1.0) > 1 else None
+        usual = (1024, 1024) if source is None else _capped(source.size)
+        used = None if model.startswith(TEXT_ALONE) else source
         return Ordered(
-            size=(options.get("width", 1024), options.get("height", 1024)),
+            size=(options.get("width", usual[0]), options.get("height", usual[1])),
             form=options["output_format"],
             count=options.get("num_images", 1),
             seed=body.get("seed"),
             subject=f"{prompt}|{options.get('steps')}|{options.get('guidance_scale')}|{guided}",
+            kept=None if used is None else Kept(used.colour),
         )
 
     def _part(self, data: bytes, options: Mapping[str, Any], fault: Fault) -> dict[str, Any]:
@@ -176,21 +184,40 @@ class MaxSimulator(Simulator):
             require(known is None or known(value), f"Validation error: provider_options.image.{name}", status=422)
         return {"output_format": "jpeg", **given}
 
-    def _prompt(self, body: Mapping[str, Any]) -> str:
-        given = body.get("input")
-        if isinstance(given, list):
-            require(len(given) == 1, "Validation error: exactly one message", status=422)
-            content = given[0].get("content")
+    def _input(self, body: Mapping[str, Any]) -> tuple[str, Given | None]:
+        """The prompt, and the first picture if there is one: of the others MAX says nothing, and uses none."""
+        said, pictures = body.get("input"), []
+        if isinstance(said, list):
+            require(len(said) == 1 and isinstance(said[0], dict), "Validation error: exactly one message", status=422)
+            require(set(said[0]) == {"role", "content"} and said[0]["role"] == "user", INVALID, status=422)
+            content = said[0]["content"]
             parts = content if isinstance(content, list) else [{"type": "input_text", "text": content}]
-            for part in parts:
-                address = part.get("image_url", "data:")
-                require(str(address).startswith("data:"), "Validation error: only data URIs", status=422)
-            given = " ".join(part["text"] for part in parts if part.get("type") == "input_text")
-        require(isinstance(given, str), "Validation error: input", status=422)
-        prompt = str(given)
+            pictures = [_picture(part) for part in parts if part.get("type") != "input_text"]
+            texts: list[Any] = [part.get("text") for part in parts if part.get("type") == "input_text"]
+            require(all(isinstance(each, str) for each in texts), INVALID, status=422)
+            said = " ".join(texts)
+        require(isinstance(said, str), INVALID, status=422)
+        prompt = str(said)
         require(bool(prompt), "Prompt must be a non-empty string")
         require(len(prompt) <= self.prompt_most, "Prompt is too long for the text encoder")
-        return prompt
+        return prompt, pictures[0] if pictures else None
+
+
+def _picture(part: Mapping[str, Any]) -> Given:
+    """A picture of a message. MAX would fetch an address as well: that nobody may make a worker do."""
+    fits = set(part) == {"type", "image_url"} and part["type"] == "input_image"
+    require(fits and str(part["image_url"]).startswith("data:"), "Validation error: only data URIs", status=422)
+    try:
+        return given(from_data_uri(part["image_url"], "image_url"), "image_url")
+    except Refused as refused:
+        raise Refused(422, f"Validation error: {refused.message}") from refused
+
+
+def _capped(size: tuple[int, int]) -> tuple[int, int]:
+    """What comes of a picture where no size is said: its own, up to one megapixel, in whole cells."""
+    scale = min(1.0, (1024 * 1024 / (size[0] * size[1])) ** 0.5)
+    width, height = (max(128, int(side * scale) // 16 * 16) for side in size)
+    return width, height
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.simulators.base import require
 
@@ -51,6 +52,22 @@ def ratio() -> Takes:
 
 def boolean() -> Takes:
     return Takes(lambda value: isinstance(value, bool), "true or false")
+
+
+def _is_address(value: Any) -> bool:
+    return isinstance(value, str) and urlsplit(value).scheme in ("http", "https") and bool(urlsplit(value).hostname)
+
+
+def address() -> Takes:
+    """Where a picture is to be fetched from."""
+    return Takes(_is_address, "an http or https URL")
+
+
+def addresses(most: int) -> Takes:
+    def fits(value: Any) -> bool:
+        return isinstance(value, list) and 1 <= len(value) <= most and all(_is_address(each) for each in value)
+
+    return Takes(fits, f"a list of 1-{most} http or https URLs")
 
 
 def sides(least: int, most: int, *, multiple: int = 1) -> dict[str, Takes]:
