@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from gateway.cli import main
+from tests.given import mask_for, painted
 from tests.journeys import journey_to
 
 
@@ -108,3 +109,31 @@ def test_the_plan_reads_well_on_a_terminal(capsys: pytest.CaptureFixture[str]) -
 def test_strict_is_for_the_plan_too(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "--strict", "steps=9"]) == 1
     assert "strict" in capsys.readouterr().err
+
+
+def test_pictures_are_edited_here_and_at_a_running_gateway(tmp_path: Path) -> None:
+    Path("fox.png").write_bytes(painted(64, 48).content.read())
+    Path("mask.png").write_bytes(mask_for(64, 48, (0, 0, 32, 48)).content.read())
+    with journey_to("openai", tmp_path) as journey:
+        there = ["--base-url", journey.base_url, "-m", "m", "--mask", "mask.png"]
+        assert main(["edit", "fox.png", "--prompt", "winter", "-o", "there.png", "size=100x50", *there]) == 0
+        (submission,) = journey.simulator.submissions
+        assert submission.path.endswith("/images/edits")
+    with Image.open("there.png") as picture:
+        assert picture.size == (100, 50)
+    assert main(["edit", "fox.png", "--prompt", "winter", "-o", "here.webp", "--size", "64x48"]) == 0
+    with Image.open("here.webp") as picture:
+        assert (picture.format, picture.size) == ("WEBP", (64, 48))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--prompt", "x"], ["missing.png", "--prompt", "x"], ["fox.png"], ["fox.png", "--prompt", "x", "--mask", "no"]],
+)
+def test_an_edit_without_its_picture_or_prompt_is_wrong_usage(words: list[str]) -> None:
+    Path("fox.png").write_bytes(painted(8, 8).content.read())
+    try:
+        code = main(["edit", *words])
+    except SystemExit as end:
+        code = int(end.code or 0)
+    assert code == 2
