@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversions, gateway
+from benchmarks import conversions, edits, gateway
 
-BENCHMARKS = {"gateway": gateway.main, "conversions": conversions.main}
+BENCHMARKS = {"gateway": gateway.main, "conversions": conversions.main, "edits": edits.main}
 
 
 def main(arguments: list[str]) -> int:

@@ -81,10 +81,10 @@ class Server:
                 found[pid] = time.clock_gettime(~pid << 3 | 2)  # clock_getcpuclockid(3)
         return found
 
-    def memory_bytes(self, field: str = "VmRSS") -> int:
-        """The sum over all processes of VmRSS, or of VmHWM: the most since `forget_peak`."""
+    def memory_bytes(self, field: str = "VmRSS", pids: Sequence[int] | None = None) -> int:
+        """The sum over all processes, or some, of VmRSS, or of VmHWM: the most since `forget_peak`."""
         total = 0
-        for pid in self.pids():
+        for pid in self.pids() if pids is None else pids:
             with contextlib.suppress(OSError):
                 for line in Path(f"/proc/{pid}/status").read_text().splitlines():
                     if line.startswith(f"{field}:"):

@@ -60,8 +60,14 @@ def tiny_picture() -> bytes:
 
 def noise_picture() -> bytes:
     """1.5 MB: noise of 16 levels, which deflate cannot make smaller than 4 bits a sample."""
-    noise = bytes(value & 0xF0 for value in random.Random(1).randbytes(1024 * 1024 * 3))
-    return _png(Image.frombytes("RGB", (1024, 1024), noise))
+    return _png(noise_of(1024))
+
+
+def noise_of(side: int) -> Image.Image:
+    """The same noise at each run: 1.5 bytes a pixel as a PNG."""
+    levels = bytes(value & 0xF0 for value in range(256))
+    noise = random.Random(1).randbytes(side * side * 3).translate(levels)
+    return Image.frombytes("RGB", (side, side), noise)
 
 
 def _png(picture: Image.Image) -> bytes:
