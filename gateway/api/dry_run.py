@@ -30,7 +30,7 @@ def dry_run(prepared: Prepared) -> dict[str, Any]:
             "calls": calls(candidate),
             "finish": plan.finish.steps(),
             "parameters": [entry.entry() for entry in entries],
-            "lossless": plan.lossless,
+            "lossless": plan.lossless and all(entry.note is None for entry in prepared.delivery),
         },
     }
 

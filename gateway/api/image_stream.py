@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -86,7 +86,7 @@ class ImageStream:
             return {}  # the picture itself is in the event
 
 
-async def watched(order: Order, job: Job, seconds: float) -> AsyncIterator[Outcome | None]:
+async def watched(order: Order, job: Job, seconds: float) -> AsyncGenerator[Outcome | None, None]:
     """None whenever another picture is there (`order.progress.made`), and at last the outcome. Raises ImagegateError
     as the work ends, or GenerationTimeout after `seconds`."""
     ended = asyncio.ensure_future(job.wait(seconds))

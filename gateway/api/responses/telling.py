@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +26,9 @@ from gateway.services.responses import KeptPicture, KeptResponse
 from normalization.errors import ImagegateError, InternalError, OperatorError
 
 log = logging.getLogger("imagegate.images")
+
+_UNSEEN: set[asyncio.Task[None]] = set()
+"""Responses that are finished without their clients; the event loop alone would forget them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +93,41 @@ class Telling:
     async def script(self, order: Order, job: Job) -> AsyncGenerator[Pieces, None]:
         """The events of the work, from its first picture to `response.completed` or `response.failed`."""
         shown: list[Shown] = []
+        last: list[Pieces] = []
         try:
-            async for outcome in watched(order, job, self.services.settings.server.deadline_seconds):
-                arrived = await self._arrived(order, outcome, len(shown))
-                for index, each in enumerate(arrived, len(shown)):
-                    for event in self.style.arrived(index, each):
-                        yield self._event(*event)
-                shown += arrived
-                if outcome is not None:
-                    response, _ = await self._completed(order, outcome, shown)
-                    done = {"output_index": 0, "item": response["output"][0]}
-                    for event in self.style.closing():
-                        yield self._event(*event)
-                    yield self._event("response.output_item.done", done)
-                    yield self._event("response.completed", {"response": response})
+            async with aclosing(watched(order, job, self.services.settings.server.deadline_seconds)) as outcomes:
+                async for outcome in outcomes:
+                    arrived = await self._arrived(order, outcome, len(shown))
+                    events = self._shown(len(shown), arrived)
+                    shown += arrived
+                    for event in events:
+                        yield event
+                    last = [] if outcome is None else await self._last(order, outcome, shown)
+        except (GeneratorExit, asyncio.CancelledError):
+            if self.resource.store:
+                self._finish_alone(order, job, shown)
+            raise
         except ImagegateError as error:
-            async for pieces in self._failed(error):
-                yield pieces
+            last = await self._failed(error)
         except Exception as unexpected:  # the stream has begun: all that is left is to say so in it
             log.exception("unexpected error in a stream", exc_info=unexpected)
-            async for pieces in self._failed(InternalError("an unexpected error in the gateway")):
-                yield pieces
+            last = await self._failed(InternalError("an unexpected error in the gateway"))
+        for event in last:
+            yield event
+
+    def _finish_alone(self, order: Order, job: Job, shown: list[Shown]) -> None:
+        """The client has left with the response's id in hand: let it find the response under it."""
+        task = asyncio.create_task(self._kept_unseen(order, job, shown))
+        _UNSEEN.add(task)
+        task.add_done_callback(_UNSEEN.discard)
+
+    async def _kept_unseen(self, order: Order, job: Job, shown: list[Shown]) -> None:
+        try:
+            outcome = await job.wait(self.services.settings.limits.settle_seconds)
+            shown += await self._arrived(order, outcome, len(shown))
+            await self._completed(order, outcome, shown)
+        except ImagegateError as error:
+            log.warning("response %s, which nobody waits for, failed: %s", self.resource.id, error.message)
 
     async def _arrived(self, order: Order, outcome: Outcome | None, sent: int) -> list[Shown]:
         """What can be shown now, in order. Places are shown without a gap as long as one of them may still come."""
@@ -134,12 +153,26 @@ class Telling:
         kept = await self.keeping.keep(self.resource, pieces, self.style.item_id, shown)
         return {**response, "store": kept}, told
 
-    async def _failed(self, error: ImagegateError) -> AsyncGenerator[Pieces, None]:
+    def _shown(self, first: int, arrived: Sequence[Shown]) -> list[Pieces]:
+        events = (event for index, each in enumerate(arrived, first) for event in self.style.arrived(index, each))
+        return [self._event(*event) for event in events]
+
+    async def _last(self, order: Order, outcome: Outcome, shown: Sequence[Shown]) -> list[Pieces]:
+        response, _ = await self._completed(order, outcome, shown)
+        return [
+            *(self._event(*event) for event in self.style.closing()),
+            self._event("response.output_item.done", {"output_index": 0, "item": response["output"][0]}),
+            self._event("response.completed", {"response": response}),
+        ]
+
+    async def _failed(self, error: ImagegateError) -> list[Pieces]:
         told = {"code": error.code, "message": error.message, "param": error.param}
-        yield self._event("error", told)
         response = self.resource.failed(error, [self.style.failed(dict(error.body()["error"]))])
         kept = await self.keeping.keep(self.resource, self.marks.pieces(response), self.style.item_id)
-        yield self._event("response.failed", {"response": {**response, "store": kept}})
+        return [
+            self._event("error", told),
+            self._event("response.failed", {"response": {**response, "store": kept}}),
+        ]
 
     def _event(self, kind: str, data: dict[str, Any]) -> Pieces:
         return numbered(self.marks, next(self._numbers), kind, data)
