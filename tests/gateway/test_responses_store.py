@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -121,6 +122,17 @@ def test_another_key_finds_nothing_and_deletes_nothing(tmp_path: Path) -> None:
         assert get(base_url, id, **mine).status_code == 200
 
 
+def test_a_response_without_a_picture_is_a_request_too(tmp_path: Path) -> None:
+    config = {
+        "auth": {"keys": [{"name": "one", "key": "ig_one", "requests_per_minute": 1}]},
+        "providers": {"p": {"type": "sketch"}},
+        "models": {"m": {"routes": [{"provider": "p", "model": "sketch"}]}},
+    }
+    with served(settings_of(tmp_path, config)) as base_url:
+        answers = [post(base_url, {**TOOLS, "tool_choice": "none"}, authorization="Bearer ig_one") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 429]
+
+
 def test_a_key_draws_with_the_models_it_may_whatever_the_tool_names(tmp_path: Path) -> None:
     route = {"routes": [{"provider": "p", "model": "sketch"}]}
     config = {
@@ -154,6 +166,12 @@ def test_a_disk_that_fails_loses_no_answer(journey: Journey, monkeypatch: pytest
         answer = made(journey.base_url, BY_URL)
         assert answer["store"] is False
         assert "image_data" in answer["output"][0]["content"][0]
+        answer = made(journey.base_url, {**TOOLS, "tool_choice": "none"})
+        assert answer["store"] is True
+    with monkeypatch.context() as patched:
+        patched.setattr(FileStorage, "check", full)
+        answer = made(journey.base_url, {**TOOLS, "tool_choice": "none"})
+        assert answer["store"] is False
     with monkeypatch.context() as patched:
         patched.setattr(SqliteResponses, "keep", full)
         answer = made(journey.base_url, TOOLS)
@@ -232,7 +250,23 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-async def test_memory_drops_the_oldest(tmp_path: Path) -> None:
+async def test_trouble_with_the_file_is_the_operators_and_leaves_nothing_half_done(tmp_path: Path) -> None:
+    store = SqliteResponses(tmp_path)
+    await store.keep(response("resp_1"))
+    with sqlite3.connect(tmp_path / "responses.sqlite3") as other:
+        other.execute("ALTER TABLE response_pictures RENAME TO away")
+    with pytest.raises(StateUnavailable):
+        await store.keep(response("resp_2"))
+    with sqlite3.connect(tmp_path / "responses.sqlite3") as other:
+        other.execute("ALTER TABLE away RENAME TO response_pictures")
+    other.close()
+    assert await store.find("resp_2", None, 0.0) is None
+    assert await store.find("resp_1", None, 0.0) is not None
+    await store.close()
+
+
+@pytest.mark.anyio
+async def test_memory_drops_the_oldest() -> None:
     store = MemoryResponses(most_bytes=10)
     for id in ("a", "b", "c"):
         await store.keep(KeptResponse(id, None, 100.0, (b"12345",), (KeptPicture(f"ig_{id}", "x"),)))

@@ -32,8 +32,9 @@ async def nothing_made(request: Request, keeping: Keeping, resource: Resource, *
         )
     marks, begun = Marks(), resource.written("in_progress")
     response = resource.written("completed", usage=NO_USAGE)
-    kept = await keeping.keep(resource, marks.pieces(response), "")
-    response["store"] = kept
+    async with keeping.services.rates.admit(keeping.owner, 0) as admission:
+        request.state.headers.update(admission.headers)
+        response["store"] = await keeping.keep(resource, marks.pieces(response), "")
     if not stream:
         return JsonPieces(marks.pieces(response))
 

@@ -52,6 +52,8 @@ class Keeping:
             tuple(KeptPicture(item, names[id(each.picture)]) for each in shown),
         )
         try:
+            if not shown:  # where there are pictures, they have asked for room already
+                await self.services.storage.check()
             await self.services.responses.keep(kept)
         except OperatorError as error:
             log.error("response %s cannot be kept: %s", resource.id, error.message)
