@@ -54,10 +54,7 @@ async def read_form(request: Request, spool: Spool, limits: Limits) -> Form:
     parser = MultipartParser(boundary, parts.callbacks())
     body = request.stream()
     try:
-        async with asyncio.timeout(limits.body_seconds):
-            await _feed(body, parser, limits.multipart_body_bytes)
-        parser.finalize()
-        return parts.form()
+        return await _gathered(body, parser, parts)
     except TimeoutError:
         raise InvalidValue(f"the body did not arrive within {limits.body_seconds:g} seconds") from None
     except ClientDisconnect:
@@ -67,6 +64,17 @@ async def read_form(request: Request, spool: Spool, limits: Limits) -> Form:
         raise InvalidValue(f"the body is not valid multipart/form-data: {str(error)[:100]}") from None
     except ImagegateError:
         await drain(body)
+        raise
+
+
+async def _gathered(body: AsyncIterator[bytes], parser: MultipartParser, parts: _Parts) -> Form:
+    try:
+        async with asyncio.timeout(parts.limits.body_seconds):
+            await _feed(body, parser, parts.limits.multipart_body_bytes)
+        parser.finalize()
+        return parts.form()
+    except BaseException:
+        parts.close()
         raise
 
 
@@ -120,6 +128,11 @@ class _Parts:
         if not self._ended:
             raise InvalidValue("the multipart body ends in the middle: its closing boundary is missing")
         return self._form
+
+    def close(self) -> None:
+        """Give the disk back now, not when the last reference goes: an answer to a slow client takes its time."""
+        for file in (*self._form.pictures, *self._form.masks):
+            file.content.close()
 
     def _begin(self) -> None:
         self._headers = {}

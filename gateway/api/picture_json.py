@@ -1,15 +1,15 @@
 """JSON bodies with pictures in them: base64 of megabytes goes to the spool, and only the rest to the parser.
 
-A body arrives in the spool where it is long, and is looked through where it lies; a picture in it is decoded slice by
-slice into a file of its own. So neither the body nor a picture is ever held in memory as a whole.
+A body arrives in the spool where it is long, and is looked through slice by slice where it lies; a picture in it is
+decoded slice by slice into a file of its own. So neither the body nor a picture is ever held in memory as a whole.
 """
 
 from __future__ import annotations
 
 import asyncio
 import binascii
-import mmap
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,9 +19,8 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.api.bodies import kind_of
 from gateway.api.multipart import drain
-from gateway.services.spool import Spool, Spooled
+from gateway.services.spool import Spool, Spooled, View
 from normalization.errors import ImagegateError, InvalidJson, InvalidType, RequestTooLarge
-from providers.replies import decode_base64
 
 IN_MEMORY_MOST = 1024 * 1024
 """Bytes of a body that is not worth a file."""
@@ -41,10 +40,17 @@ TEXT_MOST = 256 * 1024
 REST_MOST = 4 * 1024 * 1024
 """Bytes of a body besides its pictures."""
 
+QUOTES_MOST = REST_MOST // 2
+"""Escaped quotes in a body: with more, what is no picture has more than REST_MOST bytes."""
+
 DEPTH_MOST = 64
 
 _HEAD_MOST = 200
 """Characters in which the head of a data: URI ends."""
+
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_ESCAPED = ((b"\\/", b"/"), (b"\\r", b""), (b"\\n", b""), (b"\\t", b""))
+_WHITE = b" \t\r\n\v\f"
 
 
 @dataclass(slots=True)
@@ -92,35 +98,38 @@ async def _gathered(stream: Any, spool: Spool, bytes_most: int) -> bytes | Spool
     head = bytearray()
     file: Spooled | None = None
     seen = 0
-    async for chunk in stream:
-        seen += len(chunk)
-        if seen > bytes_most:
-            raise RequestTooLarge(f"the body may have at most {bytes_most} bytes")
-        if file is None and seen > IN_MEMORY_MOST:
-            file = spool.new()
-            file.write(head)
-            head.clear()
-        if file is None:
-            head += chunk
-        else:
-            file.write(chunk)
+    try:
+        async for chunk in stream:
+            seen += len(chunk)
+            if seen > bytes_most:
+                raise RequestTooLarge(f"the body may have at most {bytes_most} bytes")
+            if file is None and seen > IN_MEMORY_MOST:
+                file = spool.new()
+                file.write(head)
+                head.clear()
+            if file is None:
+                head += chunk
+            else:
+                file.write(chunk)
+    except BaseException:
+        if file is not None:
+            file.close()
+        raise
     return bytes(head) if file is None else file
 
 
 def _parsed_file(body: Spooled, spool: Spool) -> PictureJson:
-    with body.mapped() as mapped:
-        found = parsed(mapped, spool)
-    body.close()
-    return found
+    try:
+        return parsed(body.view(), spool)
+    finally:
+        body.close()
 
 
-def parsed(body: bytes | mmap.mmap, spool: Spool) -> PictureJson:
+def parsed(body: bytes | View, spool: Spool) -> PictureJson:
     """A body whose every long base64 string went to the spool. Raises RequestTooLarge, InvalidJson or InvalidType."""
     rest, contents, texts = _without_pictures(body, spool)
     if not rest.strip():
         raise InvalidJson("the body is empty; a JSON object is expected")
-    if len(rest) > REST_MOST:
-        raise RequestTooLarge(f"besides its pictures the body may have at most {REST_MOST} bytes")
     try:
         value = orjson.loads(rest)
     except orjson.JSONDecodeError as error:
@@ -145,46 +154,64 @@ def _check_depth(value: Any) -> None:
         layer = inner
 
 
-def _without_pictures(body: bytes | mmap.mmap, spool: Spool) -> tuple[bytes, dict[str, Spooled], dict[str, str]]:
+def _without_pictures(body: bytes | View, spool: Spool) -> tuple[bytes, dict[str, Spooled], dict[str, str]]:
     contents: dict[str, Spooled] = {}
     texts: dict[str, str] = {}
-    pieces: list[bytes] = []
-    nonce, kept, at = secrets.token_hex(16), 0, 0
-    for _ in range(STRINGS_MOST):
-        start = body.find(b'"', at)
-        if start < 0:
-            break
-        end, escaped = _closing(body, start + 1)
-        if end < 0:
-            break
-        at = end + 1
-        found = None if escaped or end - start <= LONG else _decoded(body, start + 1, end, spool)
-        if found is None and end - start > TEXT_MOST:
-            found = _decoded_leniently(body[start + 1 : end], spool)
-        if found is not None:
+    found: list[tuple[int, int, str]] = []
+    nonce = secrets.token_hex(16)
+    for start, end, escaped in _strings(body):
+        picture = None if escaped or end - start < LONG else _decoded(body, start, end, spool)
+        if picture is None and end - start >= TEXT_MOST:
+            picture = _decoded_leniently(body, start, end, spool)
+        if picture is not None:
             mark = f"{nonce}{len(contents)}"
-            texts[mark], contents[mark] = found
-            pieces += [body[kept : start + 1], mark.encode()]
-            kept = end
-    else:
-        raise InvalidJson(f"the body has more than {STRINGS_MOST} strings, the most accepted")
+            texts[mark], contents[mark] = picture
+            found.append((start, end, mark))
+    if len(body) - sum(end - start for start, end, _ in found) > REST_MOST:
+        raise _too_large()
+    pieces, kept = [], 0
+    for start, end, mark in found:
+        pieces += [body[kept:start], mark.encode()]
+        kept = end
     return b"".join([*pieces, body[kept:]]), contents, texts
 
 
-def _closing(body: bytes | mmap.mmap, start: int) -> tuple[int, bool]:
-    """Where the string that begins at `start` ends, -1 = nowhere, and whether there is an escape in it."""
-    at, escaped = start, False
-    while (end := body.find(b'"', at)) >= 0:
-        slash = end
-        while slash > start and body[slash - 1 : slash] == b"\\":
-            slash -= 1
-        if (end - slash) % 2 == 0:
-            return end, escaped or body.find(b"\\", start, end) >= 0
-        at, escaped = end + 1, True
-    return -1, escaped
+def _too_large() -> RequestTooLarge:
+    return RequestTooLarge(f"besides its pictures the body may have at most {REST_MOST} bytes")
 
 
-def _decoded(body: bytes | mmap.mmap, start: int, end: int, spool: Spool) -> tuple[str, Spooled] | None:
+def _strings(body: bytes | View) -> Iterator[tuple[int, int, bool]]:
+    """Where each string of the body begins and ends, its quotes left out, and whether there is an escape in it. Raises
+    InvalidJson or RequestTooLarge where there are too many to look at."""
+    at, quotes = 0, 0
+    for _ in range(STRINGS_MOST):
+        start = body.find(b'"', at) + 1
+        if not start:
+            return
+        at = start
+        while (end := body.find(b'"', at)) >= 0 and _slashes(body, start, end) % 2:
+            at, quotes = end + 1, quotes + 1
+            if quotes > QUOTES_MOST:
+                raise _too_large()
+        if end < 0:
+            return
+        yield start, end, at > start or body.find(b"\\", start, end) >= 0
+        at = end + 1
+    raise InvalidJson(f"the body has more than {STRINGS_MOST} strings, the most accepted")
+
+
+def _slashes(body: bytes | View, start: int, end: int) -> int:
+    """How many backslashes stand right before `end`, back to `start`."""
+    length = 1
+    while True:
+        before = body[max(start, end - length) : end]
+        found = len(before) - len(before.rstrip(b"\\"))
+        if found < length:
+            return found
+        length *= 16
+
+
+def _decoded(body: bytes | View, start: int, end: int, spool: Spool) -> tuple[str, Spooled] | None:
     """The head and the content of a string that is standard base64 or a data: URI of it; None for any other, which is
     the parser's."""
     head = b""
@@ -208,12 +235,39 @@ def _decoded(body: bytes | mmap.mmap, start: int, end: int, spool: Spool) -> tup
     return head.decode("ascii", "replace"), content
 
 
-def _decoded_leniently(string: bytes, spool: Spool) -> tuple[str, Spooled] | None:
+def _decoded_leniently(body: bytes | View, start: int, end: int, spool: Spool) -> tuple[str, Spooled] | None:
     """The same of base64 in another spelling: with escaped slashes, line ends, URL-safe letters, without padding."""
-    plain = string.replace(b"\\/", b"/").replace(b"\\r", b"").replace(b"\\n", b"").replace(b"\\t", b"")
-    data = decode_base64(plain.decode("ascii", "replace"))
-    if data is None:
+    content, left, padded = spool.new(), b"", False
+    try:
+        for part in _plain(body, start, end):
+            letters, padding, rest = part.partition(b"=")
+            if rest.strip(b"=") or (padded and letters):
+                return None
+            padded = padded or bool(padding)
+            left += letters
+            whole = len(left) // 4 * 4
+            content.write(pybase64.b64decode(left[:whole], validate=True))
+            left = left[whole:]
+        content.write(pybase64.b64decode(left + b"=" * (-len(left) % 4), validate=True))
+    except (binascii.Error, ValueError):
         return None
-    content = spool.new()
-    content.write(data)
     return "", content
+
+
+def _plain(body: bytes | View, start: int, end: int) -> Iterator[bytes]:
+    """A string's base64 slice by slice, without the head of a data: URI, escapes and white space, in standard letters.
+    Raises ValueError for a data: URI that is not base64."""
+    left = b""
+    for at in range(start, end, SLICE):
+        part = left + body[at : min(at + SLICE, end)]
+        left = part[-1:] if part.endswith(b"\\") else b""  # its letter comes in the next slice
+        part = part[: len(part) - len(left)]
+        for escaped, meant in _ESCAPED:
+            part = part.replace(escaped, meant)
+        if at == start and part[:5].lower() == b"data:":
+            head, _, part = part.partition(b",")
+            if not head.lower().endswith(b";base64"):
+                raise ValueError("a data: URI that is not base64")
+        yield part.translate(_URL_SAFE, _WHITE)
+    if left:
+        raise ValueError("a string that ends in the middle of an escape")

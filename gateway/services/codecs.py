@@ -47,17 +47,19 @@ __all__ = [
 ]
 
 FINISH = "normalization.pictures.finish:finish"
-INTAKE = "normalization.pictures.intake:intake"
+INTAKE = "normalization.pictures.intake:intake_unless_kept"
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A client's picture, made fit for providers. `size` is as seen, in pixels."""
+    """A client's picture, made fit for providers. `size` is as seen, in pixels. `kept`: its bytes are those it came
+    with."""
 
     format: Format
     size: Size
+    kept: bool
 
 
 class CodecPool:
@@ -103,8 +105,9 @@ class CodecPool:
         """`normalization.pictures.intake.intake`, in a child; what is no picture or too large never comes to one.
 
         `content` is read and `sink` called in threads, in slices; what was given to `sink` is a picture only when
-        this returns. Who cancels the caller only stops waiting: both may be used until the job ends by itself.
-        Errors are those of `run`, and what `content` and `sink` raise.
+        this returns. One that is `kept` is `content` itself: nothing is given to `sink`. Who cancels the caller only
+        stops waiting: both may be used until the job ends by itself. Errors are those of `run`, and what `content` and
+        `sink` raise.
         """
         if self._closed:
             raise CodecsClosed("the codec pool is closed")
@@ -113,8 +116,9 @@ class CodecPool:
             header = await self._in_thread(_inspected, content, limits)
         arguments = {"content": content, "limits": limits, "mask": mask}
         pixels = header.stored.pixels
-        done = _finished(INTAKE, await self.run(INTAKE, arguments, pixels=pixels, deadline=deadline, sink=sink))
-        return Taken(done.format, done.size)
+        counted = _Counted(sink)
+        done = _finished(INTAKE, await self.run(INTAKE, arguments, pixels=pixels, deadline=deadline, sink=counted.take))
+        return Taken(done.format, done.size, kept=not counted.length)
 
     async def run(
         self,
@@ -259,6 +263,18 @@ class CodecPool:
         self._work.discard(work)
         if not work.cancelled():
             work.exception()  # looked at, or asyncio would report it as forgotten where the caller was cancelled
+
+
+class _Counted:
+    """A sink, and how many bytes it was given."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.length = 0
+
+    def take(self, data: bytes) -> None:
+        self.length += len(data)
+        self._sink(data)
 
 
 def _inspected(content: Content, limits: Limits) -> Header:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import mmap
 import os
 import tempfile
 import weakref
@@ -20,7 +19,9 @@ from normalization.errors import StateUnavailable, StorageFull
 from normalization.vocabulary import Held
 
 FOLDER = "spool"
+VIEW_BYTES = 1024 * 1024
 _FULL = frozenset({"ENOSPC", "EDQUOT", "EFBIG"})
+_CLOSED = -1
 
 
 class Spooled:
@@ -52,24 +53,22 @@ class Spooled:
 
     def slices(self, most: int) -> Iterator[bytes]:
         for start in range(0, self.length, most):
-            yield self._at(start, min(most, self.length - start))
+            yield self.part(start, min(most, self.length - start))
 
     def read(self) -> bytes:
-        return self._at(0, self.length)
+        return self.part(0, self.length)
 
-    def mapped(self) -> mmap.mmap:
-        """What was written, as memory that the system may take back at any time: for looking through, read-only. Not
-        for an empty file. Raises StateUnavailable."""
-        try:
-            return mmap.mmap(self._descriptor, self.length, access=mmap.ACCESS_READ)
-        except OSError as error:
-            raise StateUnavailable(f"a spooled file cannot be read: {error.strerror}") from error
+    def view(self) -> View:
+        """What was written so far, for looking through."""
+        return View(self)
 
     def close(self) -> None:
-        """Give the disk back now. What is read afterwards is an error."""
+        """Give the disk back now, while nobody reads or writes. Reading afterwards raises StateUnavailable."""
+        self._descriptor = _CLOSED  # the number may be another file's at once
         self._close()
 
-    def _at(self, start: int, length: int) -> bytes:
+    def part(self, start: int, length: int) -> bytes:
+        """So many bytes from `start` on. Raises StateUnavailable, also where there are fewer."""
         try:
             data = os.pread(self._descriptor, length, start)
             while len(data) < length:
@@ -84,6 +83,45 @@ class Spooled:
     def __reduce__(self) -> tuple[Any, ...]:
         """A codec process has its own memory and no part in our files: there it is the bytes themselves."""
         return Held, (self.read(),)
+
+
+class View:
+    """A spooled file as if it were bytes, of which never more than VIEW_BYTES are held for looking through: memory that
+    is mapped would count as ours for as long as it is mapped. For one thread."""
+
+    def __init__(self, file: Spooled) -> None:
+        self._file = file
+        self._length = file.length
+        self._start = 0
+        self._held = b""
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, part: slice) -> bytes:
+        """A slice without a step, from and to places that are not negative. Errors are those of `Spooled.part`."""
+        start = min(part.start or 0, self._length)
+        end = max(start, self._length if part.stop is None else min(part.stop, self._length))
+        if end - start > VIEW_BYTES:
+            return self._file.part(start, end - start)
+        self._hold(start, end)
+        return self._held[start - self._start : end - self._start]
+
+    def find(self, byte: bytes, start: int, end: int | None = None) -> int:
+        """Where one byte comes first, as `bytes.find` tells it."""
+        end = self._length if end is None else min(end, self._length)
+        while start < end:
+            self._hold(start, start + 1)
+            found = self._held.find(byte, start - self._start, end - self._start)
+            if found >= 0:
+                return self._start + found
+            start = self._start + len(self._held)
+        return -1
+
+    def _hold(self, start: int, end: int) -> None:
+        if not self._start <= start <= end <= self._start + len(self._held):
+            self._held = b""  # not two at a time
+            self._start, self._held = start, self._file.part(start, min(VIEW_BYTES, self._length - start))
 
 
 class Spool:

@@ -6,6 +6,8 @@ in here is a stranger's.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from normalization.pictures.bitmap import Bitmap
 from normalization.pictures.containers import png, webp
 from normalization.pictures.decode import decode, opens
@@ -55,6 +57,12 @@ def intake(content: Content, limits: Limits = INPUT, mask: bool = False) -> Fini
     if _is_plain(kept, header):
         return _as_is(kept, header)
     return _anew(bitmap, header, header.format if header.format in LEVELS else Format.PNG)
+
+
+def intake_unless_kept(content: Content, limits: Limits = INPUT, mask: bool = False) -> Finished:
+    """The same, without the bytes of a picture that keeps the very ones it came with: whoever sent it has them."""
+    done = intake(content, limits, mask)
+    return replace(done, data=b"") if done.data == content.read() else done
 
 
 def _mask(kept: bytes, header: Header) -> Finished:
