@@ -4,7 +4,8 @@
                      -> done | failed | refused | not_sent | maybe
 
 What was submitted, and what it may have cost, is known after any crash: `begin` and `accepted` return only when
-the record would survive one. Settled records never change again.
+the record would survive one. Settled records never change again. An open record is leased to the process that works
+on it; whoever takes it over raises its fence, and what the earlier holder still has to say is then not heard.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import time
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from gateway.services.generations import NewGeneration, Orphan
 from normalization.errors import Charge
+from normalization.vocabulary import Operation
 
 Settled = Literal["done", "failed", "refused", "not_sent", "maybe"]
 """How a submission ended: `refused` and `not_sent` are proof that the provider did no work, `maybe` is no proof."""
@@ -57,6 +60,7 @@ class NewAttempt:
     """Micro-dollars; None = the price is unknown."""
     created: float
     """Epoch seconds."""
+    operation: Operation = "generate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +87,23 @@ class Attempt:
     state: Literal["sending", "accepted"]
     job: str | None
     """The provider's id of work that it has accepted."""
+    resume: str | None = None
+    """What it takes to go on with the job in another process."""
 
 
 class Attempts(Protocol):
     """Where attempts are on record. Each method raises `StorageFull` or `StateUnavailable` when the record cannot
     be made; an attempt whose `begin` raised must not be sent."""
 
-    async def begin(self, attempt: NewAttempt) -> None:
-        """Record that `attempt` is about to be sent. Durable on return. When cancelled instead of returning, the
-        attempt is settled as `not_sent`."""
+    async def begin(self, attempt: NewAttempt, generation: NewGeneration | None = None) -> None:
+        """Record that `attempt` is about to be sent, and in the same commit the generation that it is part of, unless
+        that is on record already. Durable on return. When cancelled instead of returning, the attempt is settled as
+        `not_sent`."""
         ...
 
-    async def accepted(self, attempt_id: str, job: str) -> None:
-        """Record the provider's id of the work it accepted. Durable on return. When it raises, the fact is kept
-        and written as soon as that is possible again: go on with the job."""
+    async def accepted(self, attempt_id: str, job: str, resume: str | None = None) -> None:
+        """Record the provider's id of the work it accepted, and what it takes to go on with it. Durable on return.
+        When it raises, the fact is kept and written as soon as that is possible again: go on with the job."""
         ...
 
     async def settle(self, attempt_id: str, settlement: Settlement) -> None:
@@ -106,6 +113,11 @@ class Attempts(Protocol):
 
     async def unsettled(self) -> list[Attempt]:
         """Everything begun and not settled, oldest first. What this instance was told before is in it."""
+        ...
+
+    async def take(self, now: float) -> list[Orphan]:
+        """Take over what processes that are gone, or that have let their lease run out at `now` (epoch seconds), left
+        under way. What they were sending is settled as `maybe`."""
         ...
 
     async def ping(self) -> None:

@@ -10,14 +10,17 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from gateway.services.attempts import Attempt, NewAttempt, Settlement
+from gateway.services import leases
+from gateway.services.attempts import Attempt, NewAttempt, Settlement, new_id
 from gateway.services.attempts_schema import MIGRATIONS, UNSETTLED
-from gateway.services.attempts_writer import Batch, Question, Report, Writer
-from gateway.services.sqlite import open_database
+from gateway.services.attempts_writer import LEASE_SECONDS, Batch, Question, Report, Row, Writer
+from gateway.services.generations import NewGeneration, Orphan
+from gateway.services.sqlite import open_database, translated
 from normalization.errors import OperatorError, StateUnavailable
 
 log = logging.getLogger("imagegate.attempts")
@@ -33,22 +36,36 @@ RETRY_SECONDS = 1.0
 
 class SqliteAttempts:
     """`Attempts` in `data_dir`/imagegate.sqlite3, for one event loop. Opening it, which blocks, settles as `maybe`
-    whatever was being sent when the last process ended.
+    whatever processes that are gone were sending.
 
     Raises StorageFull or StateUnavailable when the file cannot be had, ConfigurationError when it is of a newer
     version of imagegate.
     """
 
     def __init__(self, data_dir: Path, *, linger_seconds: float = LINGER_SECONDS) -> None:
-        self._writer = Writer(open_database(data_dir / FILE, MIGRATIONS), self._written)
+        connection = open_database(data_dir / FILE, MIGRATIONS)
+        try:
+            self._life = leases.Life(data_dir, new_id())
+            found = leases.interrupt(connection, self._life, time.time())
+        except sqlite3.Error as error:
+            connection.close()
+            raise translated(error) from error
+        except BaseException:
+            connection.close()
+            raise
+        if found:
+            log.warning("%d submissions were under way when their process ended; their outcome is unknown", found)
+        self._writer = Writer(connection, self._life.owner, self._written)
         self._linger_seconds = linger_seconds
         self._next = Batch()
         self._writing = False
         self._flush_at: asyncio.Handle | None = None
         self._urgent = False
         self._closed = False
+        self._fences: dict[str, int] = {}
+        """Of open attempts that were taken over; 1 for all others."""
 
-    async def begin(self, attempt: NewAttempt) -> None:
+    async def begin(self, attempt: NewAttempt, generation: NewGeneration | None = None) -> None:
         row = (
             attempt.id,
             attempt.generation_id,
@@ -61,8 +78,11 @@ class SqliteAttempts:
             attempt.images,
             attempt.planned_cost_micros,
             attempt.created,
+            attempt.operation,
         )
         self._refuse_when_closed()
+        if generation is not None:
+            self._next.generations[generation.id] = row_of(generation)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._next.begun.append((row, done))
         self._flush_soon()
@@ -73,17 +93,17 @@ class SqliteAttempts:
             await self.settle(attempt.id, Settlement("not_sent", "cancelled", "none", 0, 0, 0.0))
             raise
 
-    async def accepted(self, attempt_id: str, job: str) -> None:
+    async def accepted(self, attempt_id: str, job: str, resume: str | None = None) -> None:
         self._refuse_when_closed()
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._next.accepted.append(((attempt_id, job), done))
+        self._next.accepted.append(((attempt_id, self._fences.get(attempt_id, 1), job, resume), done))
         self._flush_soon()
         await done
 
     async def settle(self, attempt_id: str, settlement: Settlement) -> None:
-        self._refuse_when_closed()
         row = (
             attempt_id,
+            self._fences.pop(attempt_id, 1),
             settlement.state,
             settlement.outcome,
             settlement.charge,
@@ -91,14 +111,34 @@ class SqliteAttempts:
             settlement.images,
             settlement.seconds,
         )
-        self._next.settled.append((row, None))
+        self.write_later(self._next.settled, (row, None))
+
+    @property
+    def next(self) -> Batch:
+        """What is written next; see `write_later`."""
+        return self._next
+
+    def write_later(self, rows: list[Row], row: Row) -> None:
+        """Add a row that nobody waits for to one of the lists of `next`. Raises StateUnavailable after `close`."""
+        self._refuse_when_closed()
+        rows.append(row)
         self._flush_later(self._linger_seconds)
 
     async def unsettled(self) -> list[Attempt]:
-        return await self._ask(_read_unsettled)
+        return await self.ask(_read_unsettled)
+
+    async def take(self, now: float) -> list[Orphan]:
+        orphans, fences = await self.ask(lambda connection: leases.take(connection, self._life, now))
+        self._fences |= fences
+        return orphans
+
+    async def renew(self) -> None:
+        """Hold on to what this process works on; LEASE_SECONDS after the last time others may take it."""
+        until = time.time() + LEASE_SECONDS
+        await self.ask(lambda connection: leases.renew(connection, self._life, until))
 
     async def ping(self) -> None:
-        await self._ask(_take_write_lock)
+        await self.ask(_take_write_lock)
 
     async def close(self) -> None:
         if self._closed:
@@ -111,8 +151,11 @@ class SqliteAttempts:
         if self._next:
             log.error("%d records of attempts could not be written and are lost", len(list(self._next.rows())))
         await self._writer.stop()
+        self._life.end()
 
-    async def _ask(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+    async def ask(self, ask: Callable[[sqlite3.Connection], T]) -> T:
+        """What `ask` finds, once all that was recorded before is written; it runs in the writer's thread. Raises
+        StorageFull or StateUnavailable."""
         self._refuse_when_closed()
         return await self._put(ask)
 
@@ -155,16 +198,30 @@ class SqliteAttempts:
             else:
                 future.set_result(result)
         kept, following = report.kept, self._next
-        following.accepted[:0], following.settled[:0] = kept.accepted, kept.settled
+        following.put_before(kept)
         if following.begun or following.questions or any(done for _, done in following.accepted):
             self._flush_soon()
         elif following:
             self._flush_later(RETRY_SECONDS if kept else self._linger_seconds)
 
 
+def row_of(generation: NewGeneration) -> tuple[object, ...]:
+    """A generation as its columns."""
+    return (
+        generation.id,
+        generation.request_id,
+        generation.key_name,
+        generation.endpoint,
+        generation.model,
+        generation.created,
+        generation.fingerprint,
+        generation.scope,
+    )
+
+
 def _read_unsettled(connection: sqlite3.Connection) -> list[Attempt]:
     found = connection.execute(UNSETTLED).fetchall()
-    return [Attempt(NewAttempt(*row[:-2]), state=row[-2], job=row[-1]) for row in found]
+    return [Attempt(NewAttempt(*row[:-3]), *row[-3:]) for row in found]
 
 
 def _take_write_lock(connection: sqlite3.Connection) -> None:

@@ -12,17 +12,22 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from gateway.services.attempts_schema import ACCEPT, BEGIN, INTERRUPT, SETTLE
+from gateway.services.attempts_schema import ACCEPT, BEGIN, SETTLE
+from gateway.services.generations_schema import BEGIN_GENERATION, CLEAR, DELIVERED, END
 from gateway.services.sqlite import translated
 from normalization.errors import ImagegateError, StateUnavailable
 
 log = logging.getLogger("imagegate.attempts")
+
+LEASE_SECONDS = 30.0
+"""How long a process holds what it works on without renewing that."""
 
 Row = tuple[tuple[Any, ...], "asyncio.Future[None] | None"]
 """What to write, and who waits for it."""
@@ -32,23 +37,57 @@ Row = tuple[tuple[Any, ...], "asyncio.Future[None] | None"]
 class Batch:
     """What one transaction writes, in this order: an attempt is begun before it is accepted before it is settled."""
 
+    generations: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    """By id; each is written once, with the first of its attempts."""
     begun: list[Row] = field(default_factory=list)
     accepted: list[Row] = field(default_factory=list)
     settled: list[Row] = field(default_factory=list)
+    ended: list[Row] = field(default_factory=list)
+    cleared: list[Row] = field(default_factory=list)
+    delivered: list[Row] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.begun or self.accepted or self.settled or self.questions)
+        return bool(self.questions) or any(True for _ in self.rows())
 
     def rows(self) -> Iterator[Row]:
-        yield from self.begun
-        yield from self.accepted
-        yield from self.settled
+        for _, rows in self.steps():
+            yield from rows
+
+    def steps(self) -> tuple[tuple[str, list[Row]], ...]:
+        """The statements and what each writes."""
+        return (
+            (BEGIN, self.begun),
+            (ACCEPT, self.accepted),
+            (SETTLE, self.settled),
+            (END, self.ended),
+            (CLEAR, self.cleared),
+            (DELIVERED, self.delivered),
+        )
 
     def singles(self) -> Iterator[Batch]:
-        yield from (Batch(begun=[row]) for row in self.begun)
+        for row in self.begun:
+            generation: str = row[0][1]
+            own = {generation: self.generations[generation]} if generation in self.generations else {}
+            yield Batch(generations=own, begun=[row])
         yield from (Batch(accepted=[row]) for row in self.accepted)
         yield from (Batch(settled=[row]) for row in self.settled)
+        yield from (Batch(ended=[row]) for row in self.ended)
+        yield from (Batch(cleared=[row]) for row in self.cleared)
+        yield from (Batch(delivered=[row]) for row in self.delivered)
+
+    def keep(self, failed: Batch) -> None:
+        """Take over what must not be lost of a batch that could not be written. Nobody waits for it any more."""
+        self.accepted += [(row, None) for row, _ in failed.accepted]
+        self.settled += failed.settled
+        self.ended += failed.ended
+        self.cleared += failed.cleared
+        self.delivered += failed.delivered
+
+    def put_before(self, kept: Batch) -> None:
+        """Write what was kept first."""
+        self.accepted[:0], self.settled[:0] = kept.accepted, kept.settled
+        self.ended[:0], self.cleared[:0], self.delivered[:0] = kept.ended, kept.cleared, kept.delivered
 
 
 @dataclass(slots=True)
@@ -70,24 +109,15 @@ class Report:
 class Writer:
     """The thread that owns the connection."""
 
-    def __init__(self, connection: sqlite3.Connection, written: Callable[[Report], None]) -> None:
+    def __init__(self, connection: sqlite3.Connection, owner: str, written: Callable[[Report], None]) -> None:
         self._connection = connection
-        self._interrupt()
+        self._owner = owner
         self._written = written
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
         self._loop: asyncio.AbstractEventLoop | None = None
         # A daemon: a process that ends without closing loses the last settlements, and does not hang.
         self._thread = threading.Thread(target=self._run, name="attempts", daemon=True)
         self._thread.start()
-
-    def _interrupt(self) -> None:
-        try:
-            found = self._connection.execute(INTERRUPT).rowcount
-        except sqlite3.Error as error:
-            self._connection.close()
-            raise translated(error) from error
-        if found:
-            log.warning("%d submissions were under way when the last process ended; their outcome is unknown", found)
 
     def write(self, batch: Batch) -> None:
         """Hand over a batch; `written` is called with its report on the event loop that runs now."""
@@ -124,8 +154,7 @@ class Writer:
             self._commit(batch)
         except sqlite3.OperationalError as failure:  # the disk's or another process's doing, which may pass
             error = translated(failure)
-            report.kept.accepted += [(row, None) for row, _ in batch.accepted]
-            report.kept.settled += batch.settled
+            report.kept.keep(batch)
             log.error("attempts could not be recorded: %s", failure)
         except Exception as failure:
             if len(rows) > 1:
@@ -142,11 +171,14 @@ class Writer:
 
     def _commit(self, batch: Batch) -> None:
         execute = self._connection.execute
+        held = {"owner": self._owner, "lease_until": time.time() + LEASE_SECONDS}
         execute("BEGIN IMMEDIATE")
         try:
-            for statement, rows in ((BEGIN, batch.begun), (ACCEPT, batch.accepted), (SETTLE, batch.settled)):
+            if batch.begun and batch.generations:
+                execute(BEGIN_GENERATION, {"rows": _listed(batch.generations.values()), **held})
+            for statement, rows in batch.steps():
                 if rows:
-                    execute(statement, (orjson.dumps([row for row, _ in rows]).decode(),))
+                    execute(statement, {"rows": _listed(row for row, _ in rows), **held})
             execute("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
@@ -158,3 +190,7 @@ class Writer:
             return question.ask(self._connection)
         except sqlite3.Error as error:
             return translated(error)
+
+
+def _listed(rows: Iterable[tuple[Any, ...]]) -> str:
+    return orjson.dumps(list(rows)).decode()

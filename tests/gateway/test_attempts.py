@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import stat
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,6 +20,7 @@ import pytest
 from gateway.services.attempts import Attempt, NewAttempt, Settlement, new_id
 from gateway.services.attempts_schema import MIGRATIONS
 from gateway.services.attempts_sqlite import FILE, SqliteAttempts
+from gateway.services.attempts_writer import LEASE_SECONDS
 from gateway.services.sqlite import open_database
 from normalization.errors import ConfigurationError, OperatorError, StateUnavailable, StorageFull
 
@@ -64,7 +66,7 @@ def rows(data_dir: Path) -> dict[str, dict[str, Any]]:
 
 async def pragma(attempts: SqliteAttempts, statement: str) -> Any:
     """Run a PRAGMA on the connection that writes."""
-    return await attempts._ask(lambda connection: connection.execute(f"PRAGMA {statement}").fetchone())
+    return await attempts.ask(lambda connection: connection.execute(f"PRAGMA {statement}").fetchone())
 
 
 def test_new_ids_are_ulids_that_sort_by_time() -> None:
@@ -156,7 +158,7 @@ async def test_many_at_once_share_a_few_commits_and_none_is_lost(tmp_path: Path)
             nonlocal commits
             commits += statement == "COMMIT"
 
-        await attempts._ask(lambda connection: connection.set_trace_callback(count))
+        await attempts.ask(lambda connection: connection.set_trace_callback(count))
 
         async def whole(attempt: NewAttempt) -> None:
             await attempts.begin(attempt)
@@ -200,18 +202,41 @@ async def test_after_a_kill_the_half_sent_may_have_cost_and_the_accepted_is_stil
         assert (row["state"], row["outcome"], row["charge"]) == ("maybe", "interrupted", "unknown")
 
 
-async def test_a_restart_beside_a_living_process_does_not_take_its_attempts_away(tmp_path: Path) -> None:
-    attempt, other = an_attempt(), an_attempt()
+async def test_a_start_beside_a_living_process_does_not_take_its_attempts_away(tmp_path: Path) -> None:
+    attempt, job = an_attempt(), an_attempt()
     async with opened(tmp_path) as living:
         await living.begin(attempt)
-        await living.begin(other)
-        async with opened(tmp_path):
-            assert rows(tmp_path)[attempt.id]["state"] == "maybe"
-        await living.accepted(other.id, "job-9")
+        await living.begin(job)
+        await living.accepted(job.id, "job-9")
+        async with opened(tmp_path) as other:
+            assert await other.take(time.time()) == []
+            assert rows(tmp_path)[attempt.id]["state"] == "sending"
         await living.settle(attempt.id, DONE)
-        assert [each.submission.id for each in await living.unsettled()] == [other.id]
-        row = rows(tmp_path)[attempt.id]
-        assert (row["state"], row["charge"]) == ("done", "charged")
+        assert [each.submission.id for each in await living.unsettled()] == [job.id]
+        assert rows(tmp_path)[attempt.id]["charge"] == "charged"
+
+
+async def test_who_lets_the_lease_run_out_is_not_heard_any_more(tmp_path: Path) -> None:
+    sent, job = an_attempt(), an_attempt()
+    async with opened(tmp_path) as frozen, opened(tmp_path) as other:
+        await frozen.begin(sent)
+        await frozen.begin(job)
+        await frozen.accepted(job.id, "job-9", '{"v":1}')
+        await frozen.renew()
+        assert await other.take(time.time() + LEASE_SECONDS - 1) == []
+        [orphan] = await other.take(time.time() + LEASE_SECONDS + 1)
+        assert [(each.id, each.state, each.resume) for each in orphan.submissions] == [
+            (sent.id, "maybe", None),
+            (job.id, "accepted", '{"v":1}'),
+        ]
+        await frozen.settle(sent.id, DONE)
+        await frozen.settle(job.id, replace(DONE, state="failed", charge="none"))
+        await frozen.unsettled()  # written by now
+        assert {row["state"] for row in rows(tmp_path).values()} == {"maybe", "accepted"}
+        await other.settle(job.id, DONE)
+        await other.unsettled()
+        assert rows(tmp_path)[job.id]["state"] == "done"
+        assert rows(tmp_path)[job.id]["fence"] == 2
 
 
 async def test_a_begin_that_is_cancelled_is_settled_as_not_sent(tmp_path: Path) -> None:
@@ -303,7 +328,8 @@ async def test_the_file_is_private(tmp_path: Path) -> None:
     async with opened(data_dir) as attempts:
         await attempts.begin(an_attempt())
         assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
-        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data_dir.iterdir()}
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in data_dir.iterdir() if path.is_file()}
+        assert stat.S_IMODE((data_dir / "owners").stat().st_mode) == 0o700
         assert modes == {FILE: 0o600, f"{FILE}-wal": 0o600, f"{FILE}-shm": 0o600}
 
 
