@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from gateway.cli.configuration import add_config, print_warnings, settings_of
 from gateway.cli.failure import CommandFailed
+from gateway.cli.open_files import allow
 from gateway.config.model import Settings
 from gateway.config.references import exposure
 from normalization.errors import ConfigurationError
@@ -30,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(f"--workers: {args.workers}: this version serves with one process; accepted: 1")
     settings = _overridden(settings_of(args), args)
     print_warnings(settings)
+    allow()
     # Until uvicorn takes over, and when it hands the signal back after a graceful end, SIGTERM is an ordinary exit.
     signal.signal(signal.SIGTERM, _stopped)
     with _listener(settings.server.host, settings.server.port) as listener:

@@ -113,6 +113,69 @@ _JSON = st.recursive(
 )
 
 
+def test_an_unusual_spelling_is_read_across_slices(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_json, "TEXT_MOST", 5000)
+    monkeypatch.setattr(picture_json, "SLICE", 64)
+    for length in range(9000, 9006):
+        data = os.urandom(length)
+        plain = base64.b64encode(data).decode()
+        for head in ("", "data:image/png;base64,"):
+            for padding in ("", "=="[: -length % 3]):
+                text = plain.rstrip("=") + padding
+                lined = "\\r\\n".join(text[at : at + 57] for at in range(0, len(text), 57))
+                for spelled in (text.replace("/", "\\/"), lined, text.replace("+", "-").replace("/", "_") + "\\n"):
+                    read = parsed(b'{"image": "' + (head + spelled).encode() + b'"}', spool)
+                    content = read.content(read.value["image"])
+                    assert content is not None
+                    assert content.read() == data
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ab==" + "abcd" * 3000,
+        "abcd" * 3000 + "=a",
+        "abcd" * 3000 + "a",
+        "abcd" * 3000 + "\\u002b",
+        "data:image/png," + "abcd\\n" * 3000,
+        "abcd" * 3000 + "(",
+    ],
+)
+def test_what_is_no_base64_stays_text(spool: Spool, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(picture_json, "TEXT_MOST", 5000)
+    for size in (64, 1 << 20):
+        monkeypatch.setattr(picture_json, "SLICE", size)
+        body = b'{"image": "' + text.encode() + b'"}'
+        assert parsed(body, spool).value == json.loads(body)
+
+
+def test_many_escaped_quotes_are_not_looked_at_one_by_one(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture_json, "QUOTES_MOST", 100)
+    assert parsed(encoded({"a": '"' * 100}), spool).value == {"a": '"' * 100}
+    with pytest.raises(RequestTooLarge, match="besides"):
+        parsed(encoded({"a": '"' * 101}), spool)
+
+
+def test_backslashes_before_a_quote_are_counted_however_many(spool: Spool) -> None:
+    for count in (1, 2, 15, 16, 17, 255, 256, 257, 5000):
+        body = {"a": "\\" * count, "b": "\\" * count + '"' + "x" * count}
+        assert parsed(encoded(body), spool).value == body
+
+
+def test_a_picture_of_unusual_spelling_is_looked_through_where_it_lies(spool: Spool) -> None:
+    body = spool.new()
+    for part in (b'{"image": "', base64.urlsafe_b64encode(os.urandom(12 << 20)).rstrip(b"="), b'", "prompt": "a fox"}'):
+        body.write(part)
+    tracemalloc.start()
+    try:
+        read = parsed(body.view(), spool)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert read.content(read.value["image"]) is not None
+    assert peak < 6 << 20
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.text(max_size=5), _JSON, max_size=4), st.integers(0, 2), st.booleans())
 def test_a_body_is_read_as_any_parser_reads_it(
