@@ -128,9 +128,10 @@ def match(shape: Shape, offers: Offers, pixels_most: int = OUTPUT_PIXELS_MOST) -
 
 def match_input(shape: Shape, first: Size, offers: Offers, pixels_most: int = OUTPUT_PIXELS_MOST) -> Match:
     """The nearest offer to the shape of the first input picture, at the scale that `shape` wishes, if any."""
-    if offers.matching is None:
-        return match(replace(shape, ratio=first.ratio), offers, pixels_most)
     ratios = offers.ratios
+    named = ratios is not None and ratios.tiers
+    if offers.matching is None or (shape.tier is not None and not named and offers.grid is not None):
+        return match(replace(shape, ratio=first.ratio), offers, pixels_most)
     if shape.tier is None:
         return Match(offers.matching)
     if ratios is None or not ratios.tiers:

@@ -54,7 +54,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
         return 2
     (name,) = arguments
     path = root / "providers" / f"{name}.py"
-    if path.exists():
+    if path.exists() or path.with_suffix("").exists():
         print(f"{path.relative_to(root)} is there already", file=sys.stderr)
         return 2
     registry, project = root / "providers/registry.py", root / "pyproject.toml"
