@@ -139,6 +139,8 @@ def test_an_unusual_spelling_is_read_across_slices(spool: Spool, monkeypatch: py
         "abcd" * 3000 + "\\u002b",
         "data:image/png," + "abcd\\n" * 3000,
         "abcd" * 3000 + "(",
+        "abcd" * 3000 + "\\\\",
+        "data:image/png," + "abcd" * 3000,
     ],
 )
 def test_what_is_no_base64_stays_text(spool: Spool, monkeypatch: pytest.MonkeyPatch, text: str) -> None:

@@ -9,6 +9,7 @@ import os
 import pickle
 import random
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,8 @@ def test_a_pickled_file_is_its_bytes(spool: Spool) -> None:
 
 def test_what_the_system_takes_or_gives_in_pieces_is_whole(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
     write, read = os.pwrite, os.pread
-    monkeypatch.setattr(spooling.os, "pwrite", lambda file, data, at: write(file, data[:777], at))
-    monkeypatch.setattr(spooling.os, "pread", lambda file, length, at: read(file, min(length, 333), at))
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:777], at))
+    monkeypatch.setattr(os, "pread", lambda file, length, at: read(file, min(length, 333), at))
     assert filled(spool).read() == DATA
 
 
@@ -113,10 +114,10 @@ def test_a_disk_that_cannot_take_more_is_told_apart_from_one_that_fails(
 
     file = filled(spool)
     expected: type[OperatorError] = StorageFull if code in FULL else StateUnavailable
-    monkeypatch.setattr(spooling.os, "pwrite", fail)
+    monkeypatch.setattr(os, "pwrite", fail)
     with pytest.raises(expected):
         file.write(b"more")
-    monkeypatch.setattr(spooling.tempfile, "mkstemp", fail)
+    monkeypatch.setattr(tempfile, "mkstemp", fail)
     with pytest.raises(expected):
         spool.new()
     assert file.read() == DATA
@@ -127,7 +128,7 @@ def test_a_disk_that_cannot_be_read_is_an_operators_error(spool: Spool, monkeypa
         raise OSError(errno.EIO, "Input/output error")
 
     file = filled(spool)
-    monkeypatch.setattr(spooling.os, "pread", fail)
+    monkeypatch.setattr(os, "pread", fail)
     with pytest.raises(StateUnavailable, match="Input/output error"):
         file.read()
 
