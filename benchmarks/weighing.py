@@ -17,7 +17,7 @@ EVERY_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Weight:
-    """The most that was seen, in bytes; `files` is a number of open files."""
+    """The most that was seen, in bytes; `files` is how many more were open than before."""
 
     tree: int = 0
     """RSS of all processes at one time. Pages that they share count in each."""
@@ -47,6 +47,7 @@ class Weighing:
     def __enter__(self) -> Self:
         self._server.forget_peak()
         self.weight.idle = self._server.memory_bytes(pids=[self._first])
+        self._files = self._open()[0]
         self._thread.start()
         return self
 
@@ -62,11 +63,13 @@ class Weighing:
 
     def _look(self) -> None:
         weight = self.weight
-        pids = self._server.pids()
-        weight.tree = max(weight.tree, self._server.memory_bytes(pids=pids))
-        found = [nameless(pid) for pid in pids]
-        weight.files = max(weight.files, sum(files for files, _ in found))
-        weight.disk = max(weight.disk, sum(disk for _, disk in found))
+        weight.tree = max(weight.tree, self._server.memory_bytes())
+        files, disk = self._open()
+        weight.files, weight.disk = max(weight.files, files - self._files), max(weight.disk, disk)
+
+    def _open(self) -> tuple[int, int]:
+        found = [nameless(pid) for pid in self._server.pids()]
+        return sum(files for files, _ in found), sum(disk for _, disk in found)
 
 
 def nameless(pid: int) -> tuple[int, int]:

@@ -19,10 +19,10 @@ from starlette.requests import ClientDisconnect, Request
 
 from gateway.api.bodies import kind_of
 from gateway.api.multipart import drain
-from gateway.services.spool import Spool, Spooled, View
+from gateway.services.spool import VIEW_BYTES, Spool, Spooled, View
 from normalization.errors import ImagegateError, InvalidJson, InvalidType, RequestTooLarge
 
-IN_MEMORY_MOST = 1024 * 1024
+IN_MEMORY_MOST = 256 * 1024
 """Bytes of a body that is not worth a file."""
 
 LONG = 4 * 1024
@@ -31,7 +31,7 @@ LONG = 4 * 1024
 STRINGS_MOST = 20_000
 """Strings in a body; with more it is no request for pictures, and looking at each takes time."""
 
-SLICE = 1024 * 1024
+SLICE = VIEW_BYTES
 """Characters of base64 that are decoded at a time; a multiple of 4."""
 
 TEXT_MOST = 256 * 1024

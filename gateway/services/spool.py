@@ -19,7 +19,7 @@ from normalization.errors import StateUnavailable, StorageFull
 from normalization.vocabulary import Held
 
 FOLDER = "spool"
-VIEW_BYTES = 1024 * 1024
+VIEW_BYTES = 256 * 1024
 _FULL = frozenset({"ENOSPC", "EDQUOT", "EFBIG"})
 _CLOSED = -1
 
