@@ -6,8 +6,14 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from scripts.test_needs import how_to_get, missing
+
+# The same examples at each run, and no verdict on how fast the machine is.
+settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", deadline=None, max_examples=2000)  # pytest --hypothesis-profile=search
+settings.load_profile("house")
 
 
 @pytest.fixture
