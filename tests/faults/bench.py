@@ -1,0 +1,231 @@
+"""A gateway between the official client and providers that keep books, with a fault proxy before each of them.
+
+with bench(folder) as house:
+    house.proxies["openai"].next(DROPPED)
+    ask = house.ask("openai", n=2)
+    assert not check(house.evidence(ask))
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+
+from tests.faults.billing import KINDS, MICROS, Providers, providers
+from tests.faults.checker import Ask, Evidence, read_journal
+from tests.faults.proxy import Proxy, fault_proxy
+from tests.journeys import SIMULATORS
+from tests.served import served, settings_of
+
+NOWHERE = "nowhere.invalid"
+"""A host that no resolver knows."""
+SLOW_SECONDS = 0.75
+"""How long the models called `KIND-slow` wait for an answer."""
+PATIENCE = 20.0
+STORING_SECONDS = 1.0
+"""How long a picture that is missing is waited for before it counts as lost."""
+LOOK_SECONDS = 0.02
+
+
+class Impatient(openai.OpenAI):
+    """The official client with all of its own decisions about retries, but for the length of its pauses."""
+
+    def _calculate_retry_timeout(self, *_: Any, **__: Any) -> float:
+        return 0.0
+
+
+def new_mark() -> str:
+    return f"mark-{secrets.token_hex(6)}"
+
+
+def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
+    """Whether it came true within `seconds`: for what happens in another process, where no event can be set."""
+    end, never = time.monotonic() + seconds, threading.Event()
+    while not (now := holds()) and time.monotonic() < end:
+        never.wait(LOOK_SECONDS)
+    return now
+
+
+def configuration(origins: Mapping[str, str], **more: Any) -> dict[str, Any]:
+    """A model of each kind by its name, and variants of it: -slow waits briefly, -pair has a second route, -tls and
+    -dns cannot be reached."""
+    price = {"usd_per_image": MICROS / 1e6}
+    entries: dict[str, Any] = {}
+    models: dict[str, Any] = {}
+
+    def route(kind: str, entry: str, **extra: Any) -> dict[str, Any]:
+        named = {"provider": entry, "model": SIMULATORS[kind][1], **extra}
+        return named if kind == "flux_worker" else {**named, "price": price}
+
+    for kind, origin in origins.items():
+        port = origin.rpartition(":")[2]
+        addresses = {
+            kind: origin,
+            f"{kind}-tls": f"https://127.0.0.1:{port}",
+            f"{kind}-dns": f"http://{NOWHERE}:{port}",
+        }
+        for name, address in addresses.items():
+            entry: dict[str, Any] = {
+                "type": SIMULATORS[kind][0],
+                "base_url": address + KINDS[kind].base_path,
+                "api_key": "k",
+            }
+            if kind == "apiframe":
+                entry["poll_seconds"] = {"first": 0.02, "factor": 1.0, "max": 0.02}
+            entries[name] = entry
+            models[name] = {"routes": [route(kind, name)]}
+        models[f"{kind}-slow"] = {"routes": [route(kind, kind, timeout_seconds=SLOW_SECONDS)]}
+        other = "openai" if kind != "openai" else "modelverse"
+        models[f"{kind}-pair"] = {"routes": [route(kind, kind, timeout_seconds=SLOW_SECONDS), route(other, other)]}
+    config = {
+        "auth": {"mode": "none"},
+        "network": {"allow_private": ["127.0.0.0/8"]},
+        "providers": entries,
+        "models": models,
+        # One cell must not slow down or shut off the next.
+        "limits": {
+            "retry_first_seconds": 0.01,
+            "retry_most_seconds": 0.05,
+            "retry_after_seconds": 0.05,
+            "breaker_failures": 100_000,
+            "breaker_calls": 100_000,
+        },
+    }
+    return {**config, **more}
+
+
+@dataclass
+class Bench:
+    """The house under test, and everything that is known about it from outside."""
+
+    base_url: str
+    """Of the gateway, ending with /v1."""
+    data_dir: Path
+    providers: Providers
+    proxies: Mapping[str, Proxy]
+    front: Proxy
+    """Between the client and the gateway, for those who ask through it."""
+    _kept_before: frozenset[Path] = frozenset()
+
+    def reset(self) -> None:
+        """Forget all faults and all traffic seen; pictures kept so far count no more."""
+        for proxy in (*self.proxies.values(), self.front):
+            proxy.reset()
+        self._kept_before = self._files()
+
+    def client(
+        self, *, retries: int = openai.DEFAULT_MAX_RETRIES, timeout: float = 60, front: bool = False
+    ) -> Impatient:
+        base_url = f"{self.front.origin}/v1" if front else self.base_url
+        return Impatient(base_url=base_url, api_key="any", max_retries=retries, timeout=timeout)
+
+    def ask(
+        self, model: str, *, n: int = 1, mark: str | None = None, client: Impatient | None = None, **extra: Any
+    ) -> Ask:
+        """One wish, through the official client with its own retries, and what came of it."""
+        mark = mark or new_mark()
+        with client or self.client() as speaking:
+            try:
+                raw = speaking.images.with_raw_response.generate(
+                    prompt=f"a fox {mark}",
+                    model=model,
+                    n=n,
+                    size="256x256",
+                    response_format="b64_json",
+                    user=mark,
+                    extra_body=extra,
+                )
+            except openai.APIStatusError as error:
+                body = error.body if isinstance(error.body, dict) else {}
+                headers = error.response.headers
+                return Ask(
+                    mark,
+                    n,
+                    status=error.status_code,
+                    type=body.get("type"),
+                    code=body.get("code"),
+                    should_retry=headers.get("x-should-retry"),
+                    retry_after=headers.get("retry-after"),
+                )
+            except openai.APIConnectionError:
+                return Ask(mark, n)
+        pictures = raw.parse().data or []
+        return Ask(mark, n, delivered=len(pictures), status=200, failed=raw.headers.get("x-images-failed"))
+
+    def evidence(self, *asks: Ask, settled: bool = True, crashed: bool = False, patience: float = PATIENCE) -> Evidence:
+        """What is on record of these wishes; waits up to `patience` seconds until nothing of them is open, unless it is
+        a look in between."""
+        marks = {ask.mark for ask in asks}
+        if settled:
+            self.settle(*asks, seconds=patience)
+            # A picture that nobody waits for is stored after its submission is settled.
+            until(lambda: self._delivered(marks) <= sum(ask.delivered for ask in asks) + self._kept(), STORING_SECONDS)
+        return Evidence(
+            charges=[charge for charge in self.providers.charges() if charge.mark in marks],
+            rows=[row for row in read_journal(self.data_dir) if row.mark in marks],
+            asks=asks,
+            exchanges=[each for proxy in self.proxies.values() for each in proxy.exchanges],
+            kept=self._kept(),
+            crashed=crashed,
+            settled=settled,
+        )
+
+    def settle(self, *asks: Ask, seconds: float = PATIENCE) -> bool:
+        """Whether every submission of these wishes came to an end on record."""
+        marks = {ask.mark for ask in asks}
+        return until(lambda: not any(row.open for row in read_journal(self.data_dir) if row.mark in marks), seconds)
+
+    def _delivered(self, marks: set[str]) -> int:
+        return sum(row.delivered or 0 for row in read_journal(self.data_dir) if row.mark in marks)
+
+    def _kept(self) -> int:
+        return len(self._files() - self._kept_before)
+
+    def _files(self) -> frozenset[Path]:
+        return frozenset(path for path in (self.data_dir / "pictures").rglob("*") if path.suffix == ".png")
+
+
+@contextlib.contextmanager
+def proxied(folder: Path) -> Iterator[tuple[Providers, dict[str, Proxy]]]:
+    """The providers, and a proxy before each."""
+    with contextlib.ExitStack() as stack:
+        running = stack.enter_context(providers(folder / "books"))
+        proxies = {kind: stack.enter_context(fault_proxy(origin)) for kind, origin in running.origins.items()}
+        yield running, proxies
+
+
+@contextlib.contextmanager
+def bench(folder: Path) -> Iterator[Bench]:
+    """The whole house, the gateway in this process."""
+    with contextlib.ExitStack() as stack:
+        running, proxies = stack.enter_context(proxied(folder))
+        config = configuration({kind: proxy.origin for kind, proxy in proxies.items()})
+        base_url = stack.enter_context(served(settings_of(folder, config)))
+        front = stack.enter_context(fault_proxy(base_url.removesuffix("/v1"), lambda method, _: "submit"))
+        yield Bench(base_url, folder / "data", running, proxies, front)
+
+
+@contextlib.contextmanager
+def no_such_host() -> Iterator[None]:
+    """No lookup leaves the machine: what is nowhere is unknown at once."""
+    before = socket.getaddrinfo
+
+    def lookup(host: Any, *args: Any, **more: Any) -> Any:
+        if host == NOWHERE:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return before(host, *args, **more)
+
+    socket.getaddrinfo = lookup
+    try:
+        yield
+    finally:
+        socket.getaddrinfo = before

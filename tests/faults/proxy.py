@@ -1,0 +1,333 @@
+"""A TCP proxy on the loopback that breaks connections as told, and keeps a log of what really passed.
+
+    with fault_proxy(simulator.origin) as proxy:
+        proxy.next(Fault(answer=NOTHING, end="reset"))   # the provider does the work, and its answer is lost
+        ...                                              # a gateway talks to proxy.origin
+        assert proxy.exchanges[0].forwarded
+
+It understands just enough of HTTP to know where a request and its answer end: Content-Length framing, as both sides
+use. By itself it repeats nothing. Each request gets a connection of its own, unless `keep_alive`, so that what happens
+to a connection happens to one request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final, Literal
+
+LOOPBACK = "127.0.0.1"
+MOST = 64 * 1024 * 1024
+PATIENCE = 20.0
+"""Seconds until a proxy that does not start or end has failed its test."""
+
+Purpose = Literal["submit", "poll", "picture", "other"]
+End = Literal["keep", "close", "reset", "hold"]
+
+TLS: Final = b"\x16"
+"""What a client of TLS begins with: here it meets a server that speaks none."""
+THEIRS: Final = None
+NOTHING: Final = b""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """What happens to one request. The default is that it passes."""
+
+    on: Purpose | None = "submit"
+    """The kind of request that it waits for; None = whichever comes next. Ignored where `read` is given, as nothing
+    can be known of a request before it is read."""
+    read: int | None = None
+    """Bytes of the request (head and body counted together) that are read before the connection ends; None = all."""
+    forward: bool = True
+    """Whether a whole request reaches the provider."""
+    answer: bytes | None = THEIRS
+    """What is sent back: the provider's own answer, or these bytes."""
+    upto: int | None = None
+    """Bytes of the answer that are sent; None = all, a negative number counts from its end."""
+    in_body: bool = False
+    """`read` and `upto` count from the beginning of a body, not of its head."""
+    drip: bool = False
+    """The answer comes a byte at a time."""
+    hold: bool = False
+    """The answer waits for `release`; what `answer` sends back waits too, the provider is asked at once."""
+    end: End = "keep"
+    """What becomes of the connection when the answer, or as much of it as comes, is out."""
+
+
+PASS: Final = Fault(on=None)
+DROPPED: Final = Fault(answer=NOTHING, end="close")
+"""The provider did the work, and nobody is told."""
+
+
+def own(status: int, body: bytes, content_type: str = "application/json", **headers: str) -> bytes:
+    """An answer of the proxy's own."""
+    lines = {"content-type": content_type, "content-length": str(len(body)), "connection": "close"}
+    lines |= {name.replace("_", "-"): value for name, value in headers.items()}
+    head = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {value}" for name, value in lines.items())]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + body
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What really became of one connection's request."""
+
+    fault: Fault
+    purpose: Purpose = "other"
+    request: bytes = b""
+    forwarded: bool = False
+    """The provider has the whole request."""
+    answer: bytes = b""
+    """What the provider answered, whether or not it was passed on."""
+    sent: bytes = b""
+    """What was sent back instead, or of it."""
+    over: bool = False
+
+    @property
+    def unread(self) -> bool:
+        """Whether it ended before anything could be known of it."""
+        return self.fault.read is not None
+
+    @property
+    def told(self) -> bool:
+        """Whether the caller got a whole answer that leaves no doubt: the provider's own or a refusal, as it is."""
+        head, end, body = self.sent.partition(b"\r\n\r\n")
+        whole = bool(end) and len(body) == _length(head)
+        refused = re.match(rb"HTTP/1\.1 4\d\d", head) is not None
+        return whole and (refused or (self.fault.answer is THEIRS and head.startswith(b"HTTP/1.1 2")))
+
+
+class Proxy:
+    """Between a caller and `upstream` (http://HOST:PORT), on a port of its own."""
+
+    def __init__(self, upstream: str, purpose: Callable[[str, str], Purpose], keep_alive: bool) -> None:
+        host, _, port = upstream.removeprefix("http://").partition(":")
+        self._upstream = (host, int(port))
+        self._purpose, self._keep_alive = purpose, keep_alive
+        self._faults: deque[Fault] = deque()
+        self._always: Fault | None = None
+        self.exchanges: list[Exchange] = []
+        """Every request that came, in the order in which the connections were accepted."""
+        self.held = threading.Event()
+        """Set when an answer is waiting for `release`."""
+        self._released: asyncio.Event
+        self._talks: set[asyncio.Task[None]] = set()
+        self._ready = threading.Event()
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name=f"proxy-{self.port}")
+
+    @property
+    def origin(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    def next(self, *faults: Fault) -> None:
+        """What the next requests meet, one fault each."""
+        self._faults.extend(faults)
+
+    def always(self, fault: Fault) -> None:
+        """What every request of its kind meets from now on until `reset`."""
+        self._always = fault
+
+    def release(self) -> None:
+        """Let go of what is held, now and from now on until `reset`."""
+        self._loop.call_soon_threadsafe(self._released.set)
+
+    def reset(self) -> None:
+        """Forget what was told and what was seen; what is still held is let go of."""
+        self._faults.clear()
+        self._always = None
+        self.exchanges = []
+
+        def forget() -> None:
+            self._released.set()
+            self._released = asyncio.Event()
+
+        self._on_loop(forget)
+        self.held.clear()
+
+    @contextlib.contextmanager
+    def refusing(self) -> Iterator[None]:
+        """Nobody listens on the port, for as long as the block runs."""
+        self._on_loop(self._server.close)
+        self._listener.close()
+        try:
+            yield
+        finally:
+            self._listener = socket.create_server((LOOPBACK, self.port))
+            asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(PATIENCE)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._ready.wait(PATIENCE), "the proxy did not start"
+
+    def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(PATIENCE)
+        assert not self._thread.is_alive(), "the proxy did not end"
+
+    def _on_loop(self, do: Callable[[], None]) -> None:
+        async def done() -> None:
+            do()
+
+        asyncio.run_coroutine_threadsafe(done(), self._loop).result(PATIENCE)
+
+    async def _serve(self) -> None:
+        self._loop, self._stopped, self._released = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+        await self._listen()
+        self._ready.set()
+        await self._stopped.wait()
+        self._server.close()
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        self._server = await asyncio.start_server(self._connected, sock=self._listener, limit=MOST)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # What ends a connection before it is read must be decided before the loop reads it.
+        fault = self._faults.popleft() if self._faults and self._faults[0].read is not None else None
+        if fault is not None and fault.read == 0:
+            writer.transport.pause_reading()  # type: ignore[attr-defined]  # a socket's transport can
+        talk = self._loop.create_task(self._talk(reader, writer, fault))
+        self._talks.add(talk)
+        talk.add_done_callback(self._talks.discard)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault | None) -> None:
+        try:
+            while await self._exchange(reader, writer, fault) and self._keep_alive:
+                fault = None
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+    async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, early: Fault | None) -> bool:
+        """One request and what becomes of it; whether the connection may have another."""
+        exchange = Exchange(early or PASS)
+        if early is not None:
+            self.exchanges.append(exchange)
+            head = await reader.readuntil(b"\r\n\r\n") if early.in_body else b""
+            exchange.request = head + await reader.readexactly(early.read or 0)
+            return await self._end(early, writer, exchange)
+        first = await reader.readexactly(1)
+        if first == TLS:
+            writer.write(own(400, b""))
+            return False
+        head = first + await reader.readuntil(b"\r\n\r\n")
+        self.exchanges.append(exchange)
+        exchange.request = head + await reader.readexactly(_length(head))
+        method, target, _ = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ", 2)
+        exchange.purpose = self._purpose(method, target.partition("?")[0])
+        exchange.fault = fault = self._fault(exchange.purpose)
+        if fault.forward and not await self._while_there(reader, self._ask(exchange)):
+            return False
+        if fault.hold:
+            released = self._released
+            self.held.set()
+            await released.wait()
+        await self._reply(exchange, writer)
+        return await self._end(fault, writer, exchange)
+
+    async def _while_there(self, reader: asyncio.StreamReader, work: Coroutine[None, None, None]) -> bool:
+        """Whether the work was done before the caller left; then it is given up, as most proxies do."""
+        asking, leaving = asyncio.ensure_future(work), asyncio.ensure_future(reader.read(1))
+        try:
+            await asyncio.wait((asking, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                return False
+            await asking
+            return True
+        finally:
+            for each in (asking, leaving):
+                each.cancel()
+            await asyncio.gather(asking, leaving, return_exceptions=True)
+
+    def _fault(self, purpose: Purpose) -> Fault:
+        for fault in self._faults:
+            if fault.read is None and fault.on in (None, purpose):
+                self._faults.remove(fault)
+                return fault
+        always = self._always
+        return always if always is not None and always.on in (None, purpose) else PASS
+
+    async def _ask(self, exchange: Exchange) -> None:
+        reader, writer = await asyncio.open_connection(*self._upstream, limit=MOST)
+        try:
+            writer.write(exchange.request)
+            await writer.drain()
+            exchange.forwarded = True
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(_length(head))
+            if not self._keep_alive:
+                head = head[:-2] + b"connection: close\r\n\r\n"
+            exchange.answer = head + body
+        finally:
+            writer.close()
+
+    async def _reply(self, exchange: Exchange, writer: asyncio.StreamWriter) -> None:
+        fault = exchange.fault
+        answer = exchange.answer if fault.answer is THEIRS else fault.answer
+        start = answer.find(b"\r\n\r\n") + 4 if fault.in_body else 0
+        part = answer if fault.upto is None else answer[: start + fault.upto if fault.upto >= 0 else fault.upto]
+        pieces = (part[place : place + 1] for place in range(len(part))) if fault.drip else iter((part,))
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            exchange.sent += piece
+            if fault.drip:
+                await asyncio.sleep(0)
+
+    async def _end(self, fault: Fault, writer: asyncio.StreamWriter, exchange: Exchange) -> bool:
+        exchange.over = True
+        if fault.end == "hold":
+            released = self._released
+            self.held.set()
+            await released.wait()
+        if fault.end == "reset":
+            reset(writer)
+        return fault.end == "keep"
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End a connection with a RST."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+def _length(head: bytes) -> int:
+    found = re.search(rb"\r\ncontent-length:\s*(\d+)", head, re.IGNORECASE)
+    return int(found[1]) if found else 0
+
+
+def purpose_of(method: str, path: str) -> Purpose:
+    """What a request to a provider is for, by the paths of all the simulated ones."""
+    if method == "POST":
+        return "submit"
+    if path.startswith("/v2/jobs/"):
+        return "poll"
+    return "picture" if re.match(r"/(files|v1/images|development/images)/", path) else "other"
+
+
+@contextlib.contextmanager
+def fault_proxy(
+    upstream: str, purpose: Callable[[str, str], Purpose] = purpose_of, *, keep_alive: bool = False
+) -> Iterator[Proxy]:
+    """A proxy before `upstream`, as long as the block runs."""
+    proxy = Proxy(upstream, purpose, keep_alive)
+    proxy.start()
+    try:
+        yield proxy
+    finally:
+        proxy.stop()
