@@ -20,7 +20,7 @@ from typing import Any
 
 import openai
 
-from tests.faults.billing import KINDS, MICROS, Providers, providers
+from tests.faults.billing import FREE, KINDS, MICROS, Providers, providers
 from tests.faults.checker import Ask, Evidence, read_journal
 from tests.faults.proxy import Proxy, fault_proxy
 from tests.journeys import SIMULATORS
@@ -55,17 +55,16 @@ def until(holds: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     return now
 
 
-def configuration(origins: Mapping[str, str], **more: Any) -> dict[str, Any]:
+def _route(kind: str, entry: str, **extra: Any) -> dict[str, Any]:
+    named = {"provider": entry, "model": SIMULATORS[kind][1], **extra}
+    return named if kind in FREE else {**named, "price": {"usd_per_image": MICROS / 1e6}}
+
+
+def configuration(origins: Mapping[str, str]) -> dict[str, Any]:
     """A model of each kind by its name, and variants of it: -slow waits briefly, -pair has a second route, -tls and
     -dns cannot be reached."""
-    price = {"usd_per_image": MICROS / 1e6}
     entries: dict[str, Any] = {}
     models: dict[str, Any] = {}
-
-    def route(kind: str, entry: str, **extra: Any) -> dict[str, Any]:
-        named = {"provider": entry, "model": SIMULATORS[kind][1], **extra}
-        return named if kind == "flux_worker" else {**named, "price": price}
-
     for kind, origin in origins.items():
         port = origin.rpartition(":")[2]
         addresses = {
@@ -74,19 +73,15 @@ def configuration(origins: Mapping[str, str], **more: Any) -> dict[str, Any]:
             f"{kind}-dns": f"http://{NOWHERE}:{port}",
         }
         for name, address in addresses.items():
-            entry: dict[str, Any] = {
-                "type": SIMULATORS[kind][0],
-                "base_url": address + KINDS[kind].base_path,
-                "api_key": "k",
-            }
+            entries[name] = {"type": SIMULATORS[kind][0], "base_url": address + KINDS[kind].base_path, "api_key": "k"}
             if kind == "apiframe":
-                entry["poll_seconds"] = {"first": 0.02, "factor": 1.0, "max": 0.02}
-            entries[name] = entry
-            models[name] = {"routes": [route(kind, name)]}
-        models[f"{kind}-slow"] = {"routes": [route(kind, kind, timeout_seconds=SLOW_SECONDS)]}
+                entries[name]["poll_seconds"] = {"first": 0.02, "factor": 1.0, "max": 0.02}
+            models[name] = {"routes": [_route(kind, name)]}
+        slow = _route(kind, kind, timeout_seconds=SLOW_SECONDS)
         other = "openai" if kind != "openai" else "modelverse"
-        models[f"{kind}-pair"] = {"routes": [route(kind, kind, timeout_seconds=SLOW_SECONDS), route(other, other)]}
-    config = {
+        models[f"{kind}-slow"] = {"routes": [slow]}
+        models[f"{kind}-pair"] = {"routes": [slow, _route(other, other)]}
+    return {
         "auth": {"mode": "none"},
         "network": {"allow_private": ["127.0.0.0/8"]},
         "providers": entries,
@@ -100,7 +95,6 @@ def configuration(origins: Mapping[str, str], **more: Any) -> dict[str, Any]:
             "breaker_calls": 100_000,
         },
     }
-    return {**config, **more}
 
 
 @dataclass

@@ -17,7 +17,7 @@ import orjson
 
 from tests.faults.bench import PATIENCE, Bench
 from tests.faults.billing import FREE, KINDS
-from tests.faults.proxy import DROPPED, NOTHING, Fault, own
+from tests.faults.happenings import DROPPED, NOTHING, Fault, own
 
 ALL = tuple(KINDS)
 PAID = tuple(kind for kind in KINDS if kind not in FREE)

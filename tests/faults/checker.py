@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 from tests.faults.billing import FREE, Charge
-from tests.faults.proxy import Exchange
+from tests.faults.happenings import Exchange
 
 Rule = Literal[
     "unrecorded",  # a charge that no row admits

@@ -27,7 +27,7 @@ from providers.transport import Transport
 from tests.faults.bench import PATIENCE, Bench, new_mark
 from tests.faults.cells import PAGE, refusal
 from tests.faults.checker import Ask, Violation, check
-from tests.faults.proxy import DROPPED, Fault, own
+from tests.faults.happenings import DROPPED, Fault, own
 
 BRIEF = 1.0
 """Seconds until what is not settled by then counts as never settled."""

@@ -73,3 +73,27 @@ MATRIX: Mapping[tuple[str, str], NotYet] = {
     **{key: late for key, late in _bought_twice("F45 client asks again", lost=False) if key[1] in PAID},
 }
 """By cell and kind."""
+
+
+@dataclass(frozen=True)
+class NotYetAfterCrash:
+    reason: str
+    violations: frozenset[str]
+    """Rules of the checker that are broken today."""
+
+
+NOT_RESUMED = "a job whose id is on record is not followed to its end after a restart: its row stays accepted"
+PAID_AND_GONE = (
+    "after_accepted",
+    "polling",
+    "after_result",
+    "after_fetch",
+    "before_settle",
+    "before_answer",
+    "while a look is on its way",
+)
+
+CRASH: Mapping[tuple[str, str], NotYetAfterCrash] = {
+    (place, "apiframe"): NotYetAfterCrash(NOT_RESUMED, frozenset({"unsettled"})) for place in PAID_AND_GONE
+}
+"""By place and kind."""
