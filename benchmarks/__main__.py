@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversions, edits, gateway
+from benchmarks import conversions, edits, gateway, streams
 
-BENCHMARKS = {"gateway": gateway.main, "conversions": conversions.main, "edits": edits.main}
+BENCHMARKS = {"gateway": gateway.main, "conversions": conversions.main, "edits": edits.main, "streams": streams.main}
 
 
 def main(arguments: list[str]) -> int:
