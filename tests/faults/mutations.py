@@ -117,11 +117,11 @@ SITUATIONS: Mapping[str, Play] = {
 def commit_after_send(patch: pytest.MonkeyPatch) -> None:
     begin, settle, waiting = SqliteAttempts.begin, SqliteAttempts.settle, dict[str, Any]()
 
-    async def later(self: SqliteAttempts, attempt: Any) -> None:
-        waiting[attempt.id] = attempt
+    async def later(self: SqliteAttempts, attempt: Any, *rest: Any) -> None:
+        waiting[attempt.id] = (attempt, *rest)
 
     async def now(self: SqliteAttempts, attempt_id: str, settlement: Any) -> None:
-        await begin(self, waiting.pop(attempt_id))
+        await begin(self, *waiting.pop(attempt_id))
         await settle(self, attempt_id, settlement)
 
     patch.setattr(SqliteAttempts, "begin", later)
@@ -129,7 +129,7 @@ def commit_after_send(patch: pytest.MonkeyPatch) -> None:
 
 
 def job_not_committed(patch: pytest.MonkeyPatch) -> None:
-    async def forget(self: SqliteAttempts, attempt_id: str, job: str) -> None:
+    async def forget(self: SqliteAttempts, attempt_id: str, *rest: Any) -> None:
         pass
 
     patch.setattr(SqliteAttempts, "accepted", forget)
@@ -194,7 +194,9 @@ def settled_twice(patch: pytest.MonkeyPatch) -> None:
     honest = _Submission._settle
 
     async def settle(self: _Submission, result: CallResult) -> None:
-        await honest(self, self._ended(OutcomeUnknown("not sure yet"), "unsure"))
+        record = replace(result.record, outcome="unsure")
+        doubt = replace(result, record=record, error=OutcomeUnknown("not sure yet"), pictures={}, charge="unknown")
+        await honest(self, doubt)
         await self.driver.attempts.ping()  # what was told before it is on disk
         await honest(self, result)
 
