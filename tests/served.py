@@ -15,6 +15,7 @@ import yaml
 from gateway.app import create_app
 from gateway.config.load import load
 from gateway.config.model import Settings
+from gateway.serving.server import config_for
 
 
 def settings_of(tmp_path: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
@@ -30,14 +31,20 @@ def served(settings: Settings, listener: socket.socket | None = None) -> Iterato
     """The base URL ("http://127.0.0.1:PORT/v1") of a gateway that runs as long as the block does; on `listener` where
     the settings must know the port beforehand."""
     listener = listener or socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on", http="httptools")
+    with running(config_for(create_app(settings), settings), listener):
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+
+
+@contextmanager
+def running(config: uvicorn.Config, listener: socket.socket) -> Iterator[uvicorn.Server]:
+    """A server in a thread of its own that runs as long as the block does."""
     started = threading.Event()
     server = _Server(config, started)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     assert started.wait(20), "the gateway did not start"
     try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        yield server
     finally:
         server.should_exit = True
         thread.join(20)

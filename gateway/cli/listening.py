@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import signal
 import socket
 from collections.abc import Callable
@@ -16,9 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.config.model import Settings
 from gateway.jobs import Jobs
+from gateway.serving.server import config_for
 from normalization.errors import ImagegateError
-
-BACKLOG = 2048
 
 
 class Watched:
@@ -104,26 +102,9 @@ class Hooks:
 
 def server(app: ASGIApp, settings: Settings, jobs: Jobs, hooks: Hooks) -> Server:
     """A server for one process. Its own words go to the `uvicorn.error` logger, which is left as it is configured."""
-    limits = settings.limits
-    config = uvicorn.Config(
-        app,
-        interface="asgi3",
-        http="httptools",
-        loop="auto",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # server.trusted_proxies decides, per request
-        timeout_keep_alive=math.ceil(limits.keep_alive_seconds),
-        timeout_graceful_shutdown=math.ceil(limits.drain_seconds),
-        h11_max_incomplete_event_size=limits.header_bytes,
-        backlog=BACKLOG,
-    )
     # It says that the start failed and nothing more; `Watched` knows why.
     logging.getLogger("uvicorn.error").addFilter(_says_something)
-    return Server(config, jobs, hooks, limits.drain_unready_seconds)
+    return Server(config_for(app, settings), jobs, hooks, settings.limits.drain_unready_seconds)
 
 
 def _says_something(record: logging.LogRecord) -> bool:

@@ -17,7 +17,9 @@ class Limits(Section):
     # reading a request
     header_count: Count = Field(100, description="Header lines of a request.")
     header_bytes: Bytes = Field(32 * 1024, description="Bytes of a request's line and headers together.")
-    header_seconds: Seconds = Field(10, description="From the connection, or its last answer, to the end of headers.")
+    header_seconds: Seconds = Field(
+        10, description="From the connection, or the first byte of a later request on it, to the end of the headers."
+    )
     generation_body_bytes: Bytes = Field(MIB, description="Bytes of a JSON body that holds no pictures.")
     json_body_bytes: Bytes = Field(96 * MIB, description="Bytes of a JSON body with pictures in it.")
     multipart_body_bytes: Bytes = Field(200 * MIB, description="Bytes of a multipart body.")
@@ -26,9 +28,19 @@ class Limits(Section):
         128 * 1024,
         description="Bytes of one field of a multipart body: a prompt of 32000 characters has up to 128000.",
     )
-    body_bytes_per_second: Whole = Field(5 * 1024, description="A body that arrives more slowly is given up.")
+    body_bytes_per_second: Whole = Field(
+        5 * 1024, description="A body that arrives more slowly, over body_idle_seconds, is given up; 0 = never."
+    )
     body_idle_seconds: Seconds = Field(15, description="Silence in the middle of a body.")
     body_seconds: Seconds = Field(120, description="From the end of the headers to the end of the body.")
+
+    # sending an answer
+    answer_bytes_per_second: Whole = Field(
+        1024,
+        description="A client that takes an answer more slowly, over answer_idle_seconds, is cut off; 0 = only one "
+        "that takes nothing.",
+    )
+    answer_idle_seconds: Seconds = Field(60, description="How long a client may take nothing of what waits for it.")
 
     # connections and queues
     connections: Count = Field(2000, description="Open connections in all.")
@@ -36,7 +48,7 @@ class Limits(Section):
         64, description="Open connections of one address; loopback and server.trusted_proxies are not counted."
     )
     keep_alive_seconds: Seconds = Field(75, description="How long an idle connection is kept open.")
-    queue_length: Count = Field(200, description="Requests that may wait for one provider.")
+    queue_length: Count = Field(200, description="Submissions that may wait for one provider.")
     queue_wait_seconds: Seconds | None = Field(
         None, description="How long a request may wait for its provider; null = until its deadline."
     )
@@ -70,17 +82,27 @@ class Limits(Section):
     read_seconds: Seconds = Field(
         300, description="For the answer of a provider, or route, that names no timeout_seconds of its own."
     )
-    retries: Whole = Field(2, description="Repeats at the same provider of what it certainly did not begin.")
-    retry_first_seconds: Seconds = Field(0.2, description="Wait before the first repeat; each is longer, with jitter.")
+    retries: Whole = Field(
+        2,
+        description="Repeats at the same provider of what it certainly did not begin; one more where it is busy and does "
+        "not say for how long; 0 = no repeats of any kind.",
+    )
+    retry_first_seconds: Seconds = Field(
+        0.2, description="Most that is waited before the first repeat, drawn anew each time; the next twice as long."
+    )
     retry_most_seconds: Seconds = Field(5, description="Longest wait before a repeat.")
     retry_after_seconds: Seconds = Field(20, description="Longest wait that a provider may ask for by Retry-After.")
-    retry_budget_percent: Percent = Field(10, description="Repeats as a share of the requests in progress.")
+    retry_budget_percent: Percent = Field(
+        10, description="Repeats as a share of the submissions in progress at a provider."
+    )
     retry_budget_least: Whole = Field(2, description="Repeats at once that are allowed whatever the share.")
-    breaker_failures: Count = Field(5, description="Failures in a row that open a provider's circuit.")
+    breaker_failures: Count = Field(5, description="Failures in a row that open the circuit of a provider's model.")
     breaker_percent: Percent = Field(50, description="Share of failures that opens a circuit.")
     breaker_calls: Count = Field(20, description="Calls within the window before that share counts.")
     breaker_window_seconds: Seconds = Field(60, description="The window in which that share is taken.")
-    breaker_open_seconds: Seconds = Field(30, description="How long a circuit stays open the first time.")
+    breaker_open_seconds: Seconds = Field(
+        30, description="How long a circuit stays open the first time; in a row, each time so much longer."
+    )
     breaker_open_most_seconds: Seconds = Field(300, description="Longest time that a circuit stays open.")
     poll_late_seconds: Seconds = Field(60, description="After it, polls of one job are further apart.")
     poll_late_factor: Factor = Field(2, description="How much further apart they are then.")
@@ -120,33 +142,11 @@ class Limits(Section):
 
 NOT_YET = frozenset(
     {
-        "header_count",
-        "header_seconds",
-        "body_bytes_per_second",
-        "body_idle_seconds",
-        "connections",
-        "connections_per_address",
-        "queue_length",
         "in_flight_picture_bytes",
         "auth_failures_per_minute",
         "auth_failures_per_minute_total",
         "codec_queue",
         "pool_seconds",
-        "write_seconds",
-        "retries",
-        "retry_first_seconds",
-        "retry_most_seconds",
-        "retry_after_seconds",
-        "retry_budget_percent",
-        "retry_budget_least",
-        "breaker_failures",
-        "breaker_percent",
-        "breaker_calls",
-        "breaker_window_seconds",
-        "breaker_open_seconds",
-        "breaker_open_most_seconds",
-        "poll_late_seconds",
-        "poll_late_factor",
         "job_seconds",
         "undelivered_seconds",
         "idempotency_seconds",

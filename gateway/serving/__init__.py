@@ -1,0 +1,1 @@
+"""The door itself: what stands between the network and the application, before anybody has said who they are."""
