@@ -12,6 +12,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from starlette.requests import Request
 
 from gateway.config.model import Settings
+from gateway.services.guesses import Guesses
+from gateway.serving.addresses import client_address, counted
 from normalization.errors import InvalidApiKey
 
 HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
@@ -31,22 +33,41 @@ class Keyring:
     def __init__(self, settings: Settings) -> None:
         self._open = settings.auth.mode == "none"
         self._callers = [(key.digest.encode(), Caller(key.name, key.models)) for key in settings.auth.keys]
+        limits = settings.limits
+        self._guesses = Guesses(limits.auth_failures_per_minute, limits.auth_failures_per_minute_total)
+        self._proxies = settings.server.trusted_proxies
 
     def identify(self, request: Request) -> Caller:
-        """The caller by `Authorization: Bearer` or `api-key`; a key in the query is no key. Raises InvalidApiKey."""
+        """The caller by `Authorization: Bearer` or `api-key`; a key in the query is no key.
+
+        Raises InvalidApiKey, to be told after `pause`, or RateLimitExceeded.
+        """
         if self._open:
             return Caller()
         given = _key(request)
         if given is None:
             raise InvalidApiKey("no API key: send it as 'Authorization: Bearer KEY' or in the header 'api-key'")
-        digest = _digest(given).encode()
+        digest, address = _digest(given), self._address(request)
+        self._guesses.check(address, digest)
+        written = digest.encode()
         found: Caller | None = None
         for known, caller in self._callers:  # every key is compared, so that the time tells nothing
-            if hmac.compare_digest(known, digest):
+            if hmac.compare_digest(known, written):
                 found = caller
         if found is None:
+            self._guesses.failed(address)
             raise InvalidApiKey("the API key is not one of this gateway's")
+        self._guesses.proved(address, digest)
         return found
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait before somebody is told that a key is wrong."""
+        return self._guesses.pause
+
+    def _address(self, request: Request) -> str:
+        peer = request.client.host if request.client is not None else ""
+        return counted(client_address(peer, request.headers, self._proxies))
 
 
 def _key(request: Request) -> str | None:

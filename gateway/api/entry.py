@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from starlette.requests import Request
@@ -9,15 +10,25 @@ from starlette.requests import Request
 from gateway.api.callers import Caller
 from gateway.container import Services
 from gateway.routing import Resolved, allowed
-from normalization.errors import InvalidType, InvalidValue, ModelNotAllowed
+from normalization.errors import InvalidApiKey, InvalidType, InvalidValue, ModelNotAllowed
 
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
-async def identified(request: Request) -> Caller:
-    """The caller; the headers of its limits ride on every answer from here on. Raises InvalidApiKey."""
+async def known(request: Request) -> Caller:
+    """The caller. Raises InvalidApiKey, late where there are many of late, or RateLimitExceeded."""
     services: Services = request.app.state.services
-    caller = services.keyring.identify(request)
+    try:
+        return services.keyring.identify(request)
+    except InvalidApiKey:
+        await asyncio.sleep(services.keyring.pause)
+        raise
+
+
+async def identified(request: Request) -> Caller:
+    """The caller; the headers of its limits ride on every answer from here on. Errors are those of `known`."""
+    services: Services = request.app.state.services
+    caller = await known(request)
     request.state.headers.update(await services.rates.headers(caller.name))
     return caller
 

@@ -53,7 +53,9 @@ class Limits(Section):
         None, description="How long a request may wait for its provider; null = until its deadline."
     )
     in_flight_picture_bytes: Bytes = Field(256 * MIB, description="Bytes of pictures held in memory at once.")
-    auth_failures_per_minute: Count = Field(20, description="Wrong keys from one address before it is refused.")
+    auth_failures_per_minute: Count = Field(
+        20, description="Wrong keys from one address before it is refused; keys that were right from there go on."
+    )
     auth_failures_per_minute_total: Count = Field(200, description="Wrong keys in all before they are slowed down.")
 
     # pictures that come in
@@ -143,8 +145,6 @@ class Limits(Section):
 NOT_YET = frozenset(
     {
         "in_flight_picture_bytes",
-        "auth_failures_per_minute",
-        "auth_failures_per_minute_total",
         "codec_queue",
         "pool_seconds",
         "job_seconds",

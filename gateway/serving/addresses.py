@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -21,6 +22,7 @@ def parsed(text: str) -> IPv4Address | IPv6Address | None:
     return mapped or found
 
 
+@lru_cache(maxsize=4096)
 def counted(text: str) -> str:
     """What stands for the address where connections or failures are counted: an IPv6 address's network of 64 bits."""
     found = parsed(text)
