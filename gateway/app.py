@@ -11,9 +11,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route
 
-from gateway.api import files, health, images, models, openapi, webhooks
+from gateway.api import files, generations, health, images, models, openapi, webhooks
 from gateway.api.front import Front, Refusals, http_exception
 from gateway.api.responses import endpoint as responses
+from gateway.api.writers import restored
 from gateway.config.model import Settings
 from gateway.container import Services
 
@@ -27,6 +28,7 @@ EXPOSED = (
     "x-imagegate-degraded",
     "x-images-failed",
     "server-timing",
+    "idempotent-replayed",
     "retry-after",
     "x-should-retry",
     "x-ratelimit-limit-requests",
@@ -42,6 +44,7 @@ ROUTES = (
     Route("/openai/deployments/{model:path}/images/generations", images.generations, methods=["POST"]),
     Route("/openai/deployments/{model:path}/images/edits", images.edits, methods=["POST"]),
     Route("/v1/images/files/{file}", files.file, methods=["GET", "HEAD"]),
+    Route("/v1/generations/{generation}", generations.generation, methods=["GET"]),
     Route("/v1/responses", responses.create_response, methods=["POST"]),
     Route("/v1/responses/{response}", responses.get_response, methods=["GET"]),
     Route("/v1/responses/{response}", responses.delete_response, methods=["DELETE"]),
@@ -59,7 +62,7 @@ ROUTES = (
 
 def create_app(settings: Settings) -> Starlette:
     """The gateway. Its services start with the first request or the server's start-up, whichever comes first."""
-    services = Services(settings)
+    services = Services(settings, restored)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from gateway.api.callers import Keyring
 from gateway.backends import build_backends
 from gateway.config.model import Settings
 from gateway.dispatch import Dispatcher
 from gateway.finishing import Finisher, result_policy
-from gateway.jobs import Job, Jobs
+from gateway.jobs import Finished, Job, Jobs
+from gateway.journal import Journal
 from gateway.ordering import Ordering
-from gateway.outcome import Order, Outcome
+from gateway.outcome import Order, Outcome, Writing
+from gateway.resending import Repeats, Resending
+from gateway.resumption import Resumption
 from gateway.routing import Catalogue
 from gateway.services import heap
-from gateway.services.attempts import Attempts
 from gateway.services.attempts_sqlite import SqliteAttempts
 from gateway.services.codecs import CodecPool, PoolSettings
+from gateway.services.generations_sqlite import SqliteGenerations
 from gateway.services.hosting import Hosting
 from gateway.services.intake import Intake
 from gateway.services.rates import KeyRates
@@ -32,7 +37,7 @@ from gateway.services.storage_file import FileStorage
 from gateway.services.storage_memory import MemoryStorage
 from gateway.services.wakes import Wakes
 from gateway.submission import Driver
-from normalization.errors import OperatorError, Overloaded
+from normalization.errors import ImagegateError, InternalError, OperatorError, Overloaded
 from normalization.pictures import FinishOptions, Limits
 from normalization.vocabulary import MEGAPIXEL
 from providers.fetch import Fetcher
@@ -41,13 +46,21 @@ from providers.transport import Transport
 log = logging.getLogger("imagegate")
 
 SWEEP_SECONDS = 300.0
+RENEW_SECONDS = 10.0
+SCAN_SECONDS = 15.0
+"""How often this process holds on to what it works on, and looks for what others have let go of."""
+
+Restore = Callable[["Services", Mapping[str, Any]], Writing | None]
+"""Makes a `Writing` anew from its recipe."""
 
 
 class Services:
     """What endpoints and the command line work with. `start` before the first request, `close` after the last."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, restore: Restore | None = None) -> None:
+        """`restore`: jobs that other processes left are taken up; None = they are left alone."""
         self.settings = settings
+        self._restore = restore
         self.created = int(time.time())
         self.catalogue = Catalogue(settings)
         self.backends = build_backends(settings)
@@ -61,14 +74,15 @@ class Services:
         self.hosting: Hosting
         self.spool: Spool
         self.intake: Intake
-        self.attempts: Attempts
+        self.attempts: SqliteAttempts
+        self.journal: Journal
         self.responses: Responses
         self.pool: CodecPool
         self.transport: Transport
         self.fetcher: Fetcher
         self.dispatcher: Dispatcher
         self._started: asyncio.Task[None] | None = None
-        self._sweeper: asyncio.Task[None] | None = None
+        self._chores: list[asyncio.Task[None]] = []
 
     def reload(self, settings: Settings) -> None:
         """Take over providers, models, keys and how requests are fitted; the rest holds until a restart. Work under
@@ -147,15 +161,45 @@ class Services:
             limits.queue_wait_seconds,
             limits.settle_seconds,
             self.wakes,
+            Resending(Repeats.of(limits)),
         )
         self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL))
-        self._sweeper = asyncio.create_task(self._sweep())
+        self.journal = Journal(
+            SqliteGenerations(self.attempts),
+            self.storage,
+            limits,
+            storage_seconds=settings.storage.retention_seconds,
+            lasting=settings.storage.url != "memory",
+        )
+        self._chores = [asyncio.create_task(self._sweep()), asyncio.create_task(self._renew())]
+        if self._restore is not None:
+            resumption = Resumption(self, self._restore)
+            await resumption.scan()
+            self._chores.append(asyncio.create_task(self._scan(resumption)))
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            if self.jobs:
+                try:
+                    await self.attempts.renew()
+                except OperatorError as error:
+                    log.error("what is under way could not be held: %s", error.message)
+
+    async def _scan(self, resumption: Resumption) -> None:
+        while True:
+            await asyncio.sleep(SCAN_SECONDS)
+            try:
+                await resumption.scan()
+            except OperatorError as error:
+                log.error("what other processes left could not be looked for: %s", error.message)
 
     async def _sweep(self) -> None:
         while True:
             try:
                 await self.storage.sweep(time.time())
                 await self.responses.sweep(time.time())
+                await self.journal.sweep(time.time())
             except (OSError, OperatorError):
                 log.exception("old pictures and responses could not be swept")
             if not self.jobs:
@@ -168,26 +212,38 @@ class Services:
         if len(self.jobs) >= most:
             raise Overloaded(f"{most} requests are in progress already (server.max_concurrent_requests)")
         deadline = time.monotonic() + self.settings.limits.settle_seconds
-        return self.jobs.start(order.generation_id, self._work(order, deadline))
+        return self.start_work(order, lambda: self.dispatcher.run(order, deadline))
 
-    async def _work(self, order: Order, deadline: float) -> Outcome:
-        outcome = await self.dispatcher.run(order, deadline)
-        if not self.jobs.awaited(order.generation_id):
-            await self.keep(order, outcome)
+    def start_work(self, order: Order, work: Callable[[], Awaitable[Outcome]]) -> Job:
+        """Begin what comes to an order's outcome, and write its answer at the end. Raises Draining."""
+        job = self.jobs.start(order, lambda job: self._carried(job, work))
+        self.journal.begun(job)
+        return job
+
+    async def _carried(self, job: Job, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        order = job.order
+        try:
+            outcome = await work()
+            if order.writing is not None:
+                job.answer = await order.writing.written(order, outcome)
+                # A stream that nobody follows any more, or that may be asked for again.
+                if not job.visits or (order.generation is not None and order.generation.scope is not None):
+                    job.events = await order.writing.events(order, Finished(outcome))
+        except ImagegateError as error:
+            job.failure = error
+            if order.writing is not None and order.generation is not None and order.generation.scope is not None:
+                job.events = await order.writing.events(order, Finished(error))
+            raise
+        except asyncio.CancelledError:
+            job.stopped = True
+            raise
+        except Exception as error:
+            job.failure = InternalError("an unexpected error in the gateway", detail=repr(error))
+            raise
+        finally:
+            if not job.visits:
+                await self.journal.put_away(job)
         return outcome
-
-    async def keep(self, order: Order, outcome: Outcome) -> None:
-        """Pictures that nobody is given are paid for all the same: they go where hosted pictures go.
-
-        Never raises: a disk that fails now must not become an answer that invites the client to pay again.
-        """
-        for picture in outcome.pictures:
-            try:
-                name = await self.storage.put(picture.data, picture.format)
-            except OperatorError as error:
-                log.error("a picture of generation %s is lost: %s", order.generation_id, error.message)
-            else:
-                log.warning("a picture of generation %s was given to nobody; kept as %s", order.generation_id, name)
 
     async def not_ready(self) -> list[str]:
         """Why the gateway should get no work now; empty = it may."""
@@ -206,8 +262,9 @@ class Services:
             return
         await self._started
         await self.jobs.drain(self.settings.limits.drain_seconds)
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        for chore in self._chores:
+            chore.cancel()
+        await self.dispatcher.probes.close()
         await self.transport.aclose()
         await self.fetcher.aclose()
         await self.pool.close()

@@ -4,26 +4,83 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import math
+import time
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from gateway.outcome import Outcome
-from normalization.errors import Draining, GenerationTimeout, ImagegateError
+from gateway.outcome import Answer, Order, Outcome, Piece
+from normalization.errors import Draining, DrainingUnfinished, GenerationTimeout, ImagegateError
 
 log = logging.getLogger("imagegate.jobs")
 
+DRAINING_RETRY_SECONDS = 5
 
-class Job:
-    """One generation under way. `waiting` as long as somebody waits for its end."""
+Gone = Callable[[], Awaitable[bool]]
+"""Tells whether the client that waits has left."""
 
-    def __init__(self, generation_id: str, task: asyncio.Task[Outcome]) -> None:
-        self.generation_id = generation_id
-        self.task = task
-        self.waiting = False
+
+class Finished:
+    """Work that has ended, as one who waits for it knows it."""
+
+    def __init__(self, end: Outcome | ImagegateError) -> None:
+        self._end = end
 
     async def wait(self, seconds: float) -> Outcome:
-        """The outcome, or GenerationTimeout after `seconds`; the work goes on either way."""
-        self.waiting = True
+        """Its end at once: the outcome, or the error raised."""
+        if isinstance(self._end, ImagegateError):
+            raise self._end
+        return self._end
+
+
+class Visit:
+    """Somebody who waits for a job's answer, from asking to the last byte."""
+
+    def __init__(self, gone: Gone | None = None) -> None:
+        self._gone = gone
+
+    async def gone(self) -> bool:
+        return self._gone is not None and await self._gone()
+
+
+class Job:
+    """One generation under way, or ended and not put away yet.
+
+    `answer` (and `events`) or `failure` tell how it ended; neither does where the gateway stopped first.
+    """
+
+    task: asyncio.Task[Outcome]
+
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self.answer: Answer | None = None
+        self.events: tuple[Piece, ...] | None = None
+        self.failure: ImagegateError | None = None
+        self.stopped = False
+        self.visits: set[Visit] = set()
+        self.claimed = False
+        """A client's retry has come back for it: one answer is for one retry."""
+        self.delivered = False
+        self.put_away = False
+
+    @property
+    def generation_id(self) -> str:
+        return self.order.generation_id
+
+    @property
+    def ended(self) -> bool:
+        return self.task.done()
+
+    async def deserted(self) -> bool:
+        """Whether nobody is left who waits for the answer."""
+        for visit in tuple(self.visits):
+            if not await visit.gone():
+                return False
+        return True
+
+    async def wait(self, seconds: float) -> Outcome:
+        """The outcome, or GenerationTimeout after `seconds`, or Draining where the gateway ends first; the work goes on
+        either way."""
         try:
             return await asyncio.wait_for(asyncio.shield(self.task), seconds)
         except TimeoutError:
@@ -31,8 +88,22 @@ class Job:
                 f"no picture within {seconds:g} seconds (server.deadline_seconds); the work goes on as generation "
                 f"{self.generation_id}"
             ) from None
-        finally:
-            self.waiting = False
+        except asyncio.CancelledError:
+            waiter = asyncio.current_task()
+            if not self.task.cancelled() or (waiter is not None and waiter.cancelling()):
+                raise
+            raise self._stopped() from None
+
+    def _stopped(self) -> Draining:
+        if not self.order.progress.begun:
+            return Draining(
+                "the gateway is shutting down, and nothing was submitted; try again in a moment",
+                retry_after=DRAINING_RETRY_SECONDS,
+            )
+        return DrainingUnfinished(
+            f"the gateway is shutting down; what became of generation {self.generation_id} can be asked for once it is "
+            f"back: GET /v1/generations/{self.generation_id}"
+        )
 
 
 class Jobs:
@@ -41,17 +112,18 @@ class Jobs:
     def __init__(self) -> None:
         self._running: dict[str, Job] = {}
         self.draining = False
+        self._until = math.inf
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def start(self, generation_id: str, work: Coroutine[Any, Any, Outcome]) -> Job:
+    def start(self, order: Order, work: Callable[[Job], Coroutine[Any, Any, Outcome]]) -> Job:
         """Begin the work in a task of its own. Raises Draining once the process is to end."""
         if self.draining:
-            work.close()
-            raise Draining("the gateway is shutting down; try again in a moment", retry_after=5)
-        job = Job(generation_id, asyncio.create_task(work, name=f"generation {generation_id}"))
-        self._running[generation_id] = job
+            raise Draining("the gateway is shutting down; try again in a moment", retry_after=DRAINING_RETRY_SECONDS)
+        job = Job(order)
+        job.task = asyncio.create_task(work(job), name=f"generation {order.generation_id}")
+        self._running[job.generation_id] = job
         job.task.add_done_callback(lambda task: self._ended(job, task))
         return job
 
@@ -63,24 +135,15 @@ class Jobs:
         if error is not None and not isinstance(error, ImagegateError):
             log.error("generation %s failed unexpectedly", job.generation_id, exc_info=error)
 
-    def awaited(self, generation_id: str) -> bool:
-        """Whether somebody still waits for this generation's end."""
-        job = self._running.get(generation_id)
-        return job is not None and job.waiting
-
-    async def idle(self, seconds: float) -> None:
-        """Return once nothing is under way, or after `seconds`."""
-        tasks = [job.task for job in self._running.values()]
-        if tasks:
-            await asyncio.wait(tasks, timeout=seconds)
-
     async def drain(self, seconds: float) -> None:
-        """Take no new work and let what is under way end, for at most `seconds`; then cancel the rest."""
+        """Take no new work and let what is under way end, for at most `seconds` since this was first asked for; then
+        stop the rest."""
         self.draining = True
+        self._until = min(self._until, time.monotonic() + seconds)
         tasks = [job.task for job in self._running.values()]
         if not tasks:
             return
-        _, late = await asyncio.wait(tasks, timeout=seconds)
+        _, late = await asyncio.wait(tasks, timeout=max(0.0, self._until - time.monotonic()))
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)

@@ -6,9 +6,11 @@ import asyncio
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from gateway.backends import Backend
+from gateway.failing import FailureClass
+from gateway.services.generations import NewGeneration
 from normalization.errors import Charge, ImagegateError
 from normalization.plan import Plan
 from normalization.rules import Price, Profile
@@ -34,6 +36,8 @@ class Candidate:
     timeout_seconds: float | None = None
     on_unknown: OnUnknown = "fail"
     """Whether another route may be tried when nobody knows if this one did the work, and so may have charged."""
+    weight: float = 1.0
+    """Its share under `strategy: weighted`."""
 
 
 @dataclass(slots=True)
@@ -72,6 +76,35 @@ class AttemptRecord:
         }
 
 
+class Writing(Protocol):
+    """Writes answers of one shape. It outlives the process that began the work: `recipe` is what makes it anew."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether the request asked for a stream."""
+        ...
+
+    def recipe(self) -> dict[str, Any]:
+        """A JSON object."""
+        ...
+
+    async def written(self, order: Order, outcome: Outcome) -> Answer:
+        """The answer. Raises ImagegateError where the outcome is none, as when strict and a picture is missing."""
+        ...
+
+    async def events(self, order: Order, ended: Ended) -> tuple[Piece, ...] | None:
+        """What a stream says of work that has ended; None where the request asked for none."""
+        ...
+
+
+class Ended(Protocol):
+    """Work, as one who waits for it knows it."""
+
+    async def wait(self, seconds: float) -> Outcome:
+        """The outcome. Raises ImagegateError where there is none, or after `seconds`."""
+        ...
+
+
 @dataclass(slots=True)
 class Progress:
     """How far an order has come; mutable, and read by whoever must answer before or without an outcome."""
@@ -87,6 +120,15 @@ class Progress:
     """Set when another picture is there."""
     hosted: dict[str, str] = field(default_factory=dict)
     """URLs of input pictures that providers fetch, by the picture's fingerprint: each is stored once."""
+    stored: dict[int, str] = field(default_factory=dict)
+    """Names of finished pictures in the storage, by the `id()` of the picture: each is stored once."""
+    spared: dict[str, str] = field(default_factory=dict)
+    """Names in the storage of pictures that a finish needs, by fingerprint."""
+    worked: bool = False
+    """A provider did work for it, or may have done."""
+    open_jobs: int = 0
+    """Jobs that a provider has accepted and that have not ended: another process could go on with them."""
+    any_jobs: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +148,10 @@ class Order:
     progress: Progress = field(default_factory=Progress)
     base: str = ""
     """The address under which a provider can fetch pictures from the gateway."""
+    generation: NewGeneration | None = None
+    """How it is kept on record; None = its attempts alone are."""
+    writing: Writing | None = None
+    """How its answer is written; None = nobody asks for one."""
 
     @property
     def request(self) -> ImageRequest:
@@ -130,6 +176,26 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """Stands in an answer for the URL of a stored picture, so that it can be signed anew another time."""
+
+    name: str
+    url: str
+
+
+Piece = bytes | Delivered | Link
+"""A part of an answer: as it goes out, a picture as base64, or a URL within a JSON string."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A finished answer: its JSON in pieces, and the headers that go with it."""
+
+    pieces: tuple[Piece, ...]
+    headers: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class CallResult:
     """What one submission came to. `pictures` by place; `error` where it failed or fell short."""
 
@@ -138,7 +204,9 @@ class CallResult:
     pictures: Mapping[int, Delivered] = field(default_factory=dict)
     error: ImagegateError | None = None
     refused: bool = False
-    """Definitely no work was done: another route may try."""
+    """Definitely nothing was bought: another route may try."""
+    failure: FailureClass | None = None
+    """How far the work may have come where it brought no picture."""
     surplus: int = 0
     charge: Charge = "none"
     cost_micros: int | None = None

@@ -7,42 +7,41 @@ for. The attempt is on record before its first byte is sent, a job's id before a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import random
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
+from typing import Any
 
+from gateway.collecting import Collector
+from gateway.conversing import Conversation
+from gateway.failing import FailureClass
 from gateway.finishing import Finisher
-from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order
+from gateway.outcome import AttemptRecord, CallResult, Candidate, Order
+from gateway.resending import Resending
+from gateway.resuming import Taken, resumable, resume_text
 from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, new_id
 from gateway.services.failpoints import reach
-from gateway.services.gates import GateTimeout
-from gateway.services.hosting import Hosting
+from gateway.services.gates import GateFull, GateTimeout
+from gateway.services.hosting import SLICE, Hosting
 from gateway.services.wakes import Wakes
 from normalization.errors import (
-    BadUpstreamImage,
-    BadUpstreamResponse,
+    Charge,
+    Draining,
     GenerationFailed,
-    GenerationTimeout,
     ImagegateError,
     InternalError,
     OperatorError,
     OutcomeUnknown,
     Overloaded,
-    UpstreamAuth,
     UpstreamError,
-    UpstreamUnavailable,
 )
 from normalization.plan import Call
 from normalization.pricing import components
-from providers.base import Artifact, Broken, Done, Failed, Pending, Stage, WireReply, WireRequest, Work
+from providers.base import Artifact, Done, Failed, Resumable, WireRequest, Work
 from providers.transport import Target, Transport
 
 log = logging.getLogger("imagegate.submission")
-
-LOST_AFTER_SECONDS = 30.0
-"""A job that is unknown right after it was accepted may only be late in the provider's books; later it is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +57,30 @@ class Driver:
     hosted_seconds: float = 1800.0
     """How long a provider can fetch what it is to edit: its queue may be long."""
     wakes: Wakes = field(default_factory=Wakes)
+    resending: Resending = field(default_factory=Resending)
 
     async def submit(self, order: Order, candidate: Candidate, call: Call, deadline: float) -> CallResult:
         """Run one call to its end. `deadline` is absolute, on the monotonic clock."""
         queued = time.monotonic()
+        patience = self._patience(order, queued)
         try:
-            async with candidate.backend.gate.enter(self._patience(order, queued)):
+            async with candidate.backend.gate.enter(patience):
+                await candidate.backend.pace.turn(patience)
                 order.progress.timing.queue += time.monotonic() - queued
                 return await _Submission(self, order, candidate, call, deadline).run()
+        except GateFull:
+            wait = candidate.backend.speeds.expected(candidate.plan.model)
+            error = Overloaded("too many requests wait for the provider already; try again later", retry_after=wait)
+            return _result(candidate, call, "queue_full", time.monotonic() - queued, error, refused=True)
         except GateTimeout:
-            error = Overloaded("every place at the provider was taken until the deadline; try again later")
+            error = Overloaded("the provider's turn did not come before the deadline; try again later")
             return _result(candidate, call, "queue_timeout", time.monotonic() - queued, error, refused=True)
         except ImagegateError as error:  # our own disk or state failed before anything was sent
             return _result(candidate, call, error.code, time.monotonic() - queued, error, refused=False)
+
+    async def follow(self, order: Order, candidate: Candidate, call: Call, taken: Taken, deadline: float) -> CallResult:
+        """Go on with a job that another process has submitted, to its end. Nothing is submitted."""
+        return await _Submission(self, order, candidate, call, deadline, taken).follow(taken)
 
     def _patience(self, order: Order, now: float) -> float:
         """Until when a call may wait for its turn."""
@@ -80,23 +90,31 @@ class Driver:
 class _Submission:
     """The state of one call under way."""
 
-    def __init__(self, driver: Driver, order: Order, candidate: Candidate, call: Call, deadline: float) -> None:
+    def __init__(
+        self,
+        driver: Driver,
+        order: Order,
+        candidate: Candidate,
+        call: Call,
+        deadline: float,
+        taken: Taken | None = None,
+    ) -> None:
         self.driver, self.order, self.candidate, self.call = driver, order, candidate, call
         self.timing, self.deadline = order.progress.timing, deadline
-        self.attempt = new_id()
+        self.taken = taken
+        self.attempt = new_id() if taken is None else taken.attempt
         self.started = time.monotonic()
-        self.job: str | None = None
-        self.accepted_at = 0.0
-        self.told: asyncio.Event | None = None  # set by the first notice that the job has ended; None = none will count
         self.target: Target = self._target()
+        self.talk = Conversation(driver, order, candidate, call, self.target, deadline)
 
     def _target(self) -> Target:
-        target = self.candidate.backend.target()
+        target = self.candidate.backend.target(None if self.taken is None else self.taken.address)
         seconds = self.candidate.timeout_seconds
         return target if seconds is None else replace(target, read_timeout=seconds)
 
     async def run(self) -> CallResult:
         order, plan = self.order, self.candidate.plan
+        await self._spare()
         reach("before_begin")
         await self.driver.attempts.begin(
             NewAttempt(
@@ -111,28 +129,45 @@ class _Submission:
                 images=self.call.images,
                 planned_cost_micros=self._cost(),
                 created=time.time(),
-            )
+                operation=self.call.operation,
+            ),
+            # Siblings that begin together all name it; once one of them is on record, so is it.
+            None if order.progress.begun else order.generation,
         )
         reach("after_begin")
         order.progress.begun += 1
+        return await self._ended_well(self._work())
+
+    async def follow(self, taken: Taken) -> CallResult:
+        """Look at a job until it ends; `run` for what was submitted already."""
+        adapter = self.candidate.backend.adapter
+        assert isinstance(adapter, Resumable)  # noqa: S101  (whoever follows has looked)
+        self.talk.take_up(taken.job, taken.age)
+        self.started = self.talk.accepted_at
+        return await self._ended_well(self._read_through(adapter.resume(taken.job)))
+
+    async def _ended_well(self, work: Coroutine[Any, Any, CallResult]) -> CallResult:
+        """What the work comes to, and that on record."""
         try:
-            result = await self._work()
+            result = await work
         except asyncio.CancelledError:
-            await self._settle(self._ended(OutcomeUnknown("the gateway stopped"), "cancelled"))
+            await self._stopped()
             raise
         except Exception as unexpected:  # a bug of ours must still settle the record, and not cancel paid siblings
             error = InternalError("an unexpected error in the gateway", detail=repr(unexpected))
             error.__cause__ = unexpected
-            result = self._ended(error, "internal_error", charge="unknown")
+            result = self._ended(error, "internal_error", FailureClass.MAYBE)
         reach("before_settle")
         await self._settle(result)
         reach("before_answer")
         return result
 
     async def _work(self) -> CallResult:
+        return await self._read_through(self.candidate.backend.adapter.submit(self.call, self.attempt))
+
+    async def _read_through(self, first: WireRequest | Work) -> CallResult:
         began = time.monotonic()
-        first = self.candidate.backend.adapter.submit(self.call, self.attempt)
-        reply = await (self._draw(first) if isinstance(first, Work) else self._exchange(first))
+        reply = await (self._draw(first) if isinstance(first, Work) else self.talk.run(first, self._accepted))
         self.timing.provider += time.monotonic() - began
         match reply:
             case Done():
@@ -140,6 +175,33 @@ class _Submission:
                 return await self._finish(reply)
             case Failed():
                 return self._failed(reply)
+
+    async def _spare(self) -> None:
+        """Another process may have to finish what this one begins: what it needs for that is put where it can find it.
+        Where the disk has no room the work goes on without."""
+        composite = self.candidate.plan.finish.composite
+        if composite is None or not resumable(self.candidate.backend):
+            return
+        spared = self.order.progress.spared
+        for picture in (composite.original, composite.mask):
+            if picture.sha256 not in spared:
+                try:
+                    content = list(picture.content.slices(SLICE))
+                    spared[picture.sha256] = await self.driver.hosting.storage.put(content, picture.format)
+                except OperatorError as error:
+                    log.warning("after a restart this edit could not be laid into its original: %s", error.message)
+
+    async def _stopped(self) -> None:
+        """The gateway ends. A job stays on record, to be taken up again; whatever else was sent is unknown from here
+        on."""
+        if self.talk.job is not None and resumable(self.candidate.backend):
+            self.order.progress.open_jobs += 1
+        elif self.talk.sent:
+            await self._settle(self._ended(OutcomeUnknown("the gateway stopped"), "cancelled", FailureClass.MAYBE))
+        else:
+            error = Draining("the gateway stopped before anything was sent")
+            stopped = self._ended(error, "not_sent:cancelled", FailureClass.NOT_SENT, refused=True, charge="none")
+            await self._settle(stopped)
 
     async def _draw(self, work: Work) -> Done | Failed:
         size = self.candidate.plan.yields
@@ -150,135 +212,23 @@ class _Submission:
             return Failed(error, refused=True, outcome=error.code)
         return Done((Artifact(data=data),))
 
-    async def _exchange(self, request: WireRequest) -> Done | Failed:
-        try:
-            return await self._follow(request)
-        finally:
-            if self.job is not None:
-                self.driver.wakes.forget(self.candidate.backend.name, self.job)
-
-    async def _follow(self, request: WireRequest) -> Done | Failed:
-        looks, polling = 0, self.candidate.backend.polling
-        while True:
-            reply = await self._read(request)
-            if not isinstance(reply, Pending):
-                return reply
-            if reply.job is not None and self.job is None:
-                self.job, self.accepted_at = reply.job, time.monotonic()
-                if self.candidate.backend.webhooks is not None:
-                    self.told = self.driver.wakes.expect(self.candidate.backend.name, reply.job)
-                await self._accepted(reply.job)
-                reach("after_accepted")
-            if reply.next.purpose == "poll":
-                wait = reply.after if reply.after is not None else polling.after(looks)
-                looks += 1
-                if not await self._sleep(wait):
-                    return self._too_late()
-                if self.told is not None and self.told.is_set():
-                    # The notice proves nothing, and a second one is none: from here on only looks count.
-                    self.told, looks, polling = None, 0, self.candidate.backend.polling_told
-                reach("polling")
-            request = reply.next
-
     async def _accepted(self, job: str) -> None:
         """The job is paid for: a disk that fails now must not end it. The record is kept and written again later."""
+        self.order.progress.any_jobs = True
         try:
-            await self.driver.attempts.accepted(self.attempt, job)
+            resume = resume_text(self.order, self.candidate, self.call, self.target.base_url)
+        except TypeError as error:  # a value that is no JSON: the answer will fail on it too, but the id is safe
+            log.error("job %s cannot be taken up after a restart: %s", job, error)
+            resume = None
+        try:
+            await self.driver.attempts.accepted(self.attempt, job, resume)
         except OperatorError as error:
             log.error("the id of an accepted job is not on disk yet: %s", error.message)
 
-    async def _read(self, request: WireRequest) -> Done | Failed | Pending:
-        """One exchange, and what its answer means. Looks at a job never fail it: only the deadline does."""
-        transport = self.driver.transport
-        try:
-            request = await self.driver.hosting.resolve(
-                request, self.order.base, self.order.progress.hosted, seconds=self.driver.hosted_seconds
-            )
-        except OperatorError as error:  # nothing was sent: a route that takes pictures in another way may serve
-            return Failed(error, refused=True, outcome=error.code)
-        if request.purpose == "submit":
-            answer = await transport.exchange(request, self.target, deadline=self.deadline)
-            reach("after_send")
-        else:
-            answer = await transport.repeat(request, self.target, deadline=self.deadline)
-        if isinstance(answer, Broken):
-            return self._broken(request, answer)
-        if request.purpose == "poll" and (answer.status == 429 or answer.status >= 500):
-            return Pending(next=request, job=self.job)
-        if request.purpose == "poll" and answer.status == 404 and not self._lost():
-            return Pending(next=request, job=self.job)
-        return self._meaning(request, answer)
-
-    def _meaning(self, request: WireRequest, answer: WireReply) -> Done | Failed | Pending:
-        if request.purpose == "poll" and answer.status == 404:
-            error = OutcomeUnknown("the provider no longer knows the job that it had accepted")
-            return Failed(error, refused=False, outcome="job_lost")
-        return self.candidate.backend.adapter.read(answer, request, self.call)
-
-    def _lost(self) -> bool:
-        return time.monotonic() - self.accepted_at > LOST_AFTER_SECONDS
-
-    def _broken(self, request: WireRequest, broken: Broken) -> Failed | Pending:
-        if time.monotonic() >= self.deadline and request.purpose == "poll":
-            return self._too_late()
-        if request.purpose == "poll":
-            return Pending(next=request, job=self.job)
-        if broken.fault == "tls":
-            error: ImagegateError = UpstreamAuth(
-                "the provider's TLS certificate or address is wrong", detail=broken.detail
-            )
-            return Failed(error, refused=True, outcome="upstream_tls")
-        if broken.stage < Stage.BODY_SENT or request.purpose == "upload":
-            error = UpstreamUnavailable("the provider cannot be reached", detail=broken.detail)
-            return Failed(error, refused=True, outcome=f"not_sent:{broken.fault}")
-        return Failed(self._unknown(broken), refused=False, outcome=f"unknown:{broken.fault}")
-
-    def _unknown(self, broken: Broken) -> ImagegateError:
-        if broken.stage is Stage.REPLY_BEGUN:
-            return BadUpstreamResponse(
-                "the provider's answer broke off; it may have been charged", detail=broken.detail
-            )
-        if broken.fault == "read_timeout":
-            return GenerationTimeout(
-                "the provider gave no answer in time; whether it made a picture is unknown", detail=broken.detail
-            )
-        return OutcomeUnknown(
-            "the connection to the provider was lost after the request was sent; whether it made a picture is unknown",
-            detail=broken.detail,
-        )
-
-    def _too_late(self) -> Failed:
-        error = GenerationTimeout("the provider did not finish the job before the deadline")
-        return Failed(error, refused=False, outcome="generation_timeout")
-
-    async def _sleep(self, seconds: float) -> bool:
-        """Wait, give or take a tenth so that many jobs do not look at once, or until the provider tells that the job
-        has ended; False when the deadline is sooner than either."""
-        seconds *= random.uniform(0.9, 1.1)  # noqa: S311  (spreading load, not secrecy)
-        left = self.deadline - time.monotonic()
-        rest = max(0.0, min(seconds, left))
-        if self.told is None:
-            await asyncio.sleep(rest)
-            return left > seconds
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(rest):
-                await self.told.wait()
-        return self.told.is_set() or left > seconds
-
     async def _finish(self, done: Done) -> CallResult:
         artifacts = done.artifacts[: self.call.images]
-        finished = await asyncio.gather(
-            *(self._one(artifact, index) for index, artifact in enumerate(artifacts)), return_exceptions=True
-        )
-        pictures: dict[int, Delivered] = {}
-        error: ImagegateError | None = None
-        for place, each in zip(self.call.places, finished, strict=False):
-            if isinstance(each, Delivered):
-                pictures[place] = each
-            elif isinstance(each, ImagegateError):
-                error = error or each
-            elif isinstance(each, BaseException):
-                raise each
+        collector = Collector(self.driver.finisher, self.timing, self.target, self.candidate.plan.finish, self.deadline)
+        pictures, error = await collector.pictures(artifacts, self.call)
         if not artifacts:
             error = GenerationFailed("the provider answered without a picture")
         self.order.progress.made.update(pictures)
@@ -291,41 +241,35 @@ class _Submission:
             pictures=pictures,
             error=error,
             surplus=max(0, len(done.artifacts) - self.call.images),
+            failure=None if error is None else FailureClass.RESULT,
             charge="charged" if billable or self._cost() else "none",
             cost_micros=done.cost_micros if done.cost_micros is not None else self._cost(),
             usage=done.usage,
         )
 
-    async def _one(self, artifact: Artifact, index: int) -> Delivered:
-        data = artifact.data
-        if data is None:
-            if artifact.url is None:
-                raise BadUpstreamImage("the provider answered without a picture")
-            began = time.monotonic()
-            data = await self.driver.finisher.fetch(artifact.url, self.target, self.deadline)
-            self.timing.fetch += time.monotonic() - began
-            reach("after_fetch")
-        began = time.monotonic()
-        delivered = await self.driver.finisher.finish(data, self.candidate.plan.finish, self.deadline)
-        self.timing.convert += time.monotonic() - began
-        seed = artifact.seed if artifact.seed is not None else self.call.seeds[index]
-        return replace(delivered, seed=seed, revised_prompt=artifact.revised_prompt, repair=artifact.repair)
-
     def _failed(self, failed: Failed) -> CallResult:
-        charge = "none" if failed.refused else failed.error.charge
-        if not self.candidate.backend.adapter.traits.billable:
-            charge = "none"
-        return self._ended(failed.error, failed.outcome, refused=failed.refused, charge=charge)
+        failure, billable = self.talk.failure(failed), self.candidate.backend.adapter.traits.billable
+        # What costs nothing cannot be bought twice: wherever it was lost, another route may make it.
+        refused = failed.refused or (not billable and failure is FailureClass.MAYBE)
+        charge = "none" if refused or not billable else failed.error.charge
+        return self._ended(failed.error, failed.outcome, failure, refused=refused, charge=charge)
 
     def _ended(
-        self, error: ImagegateError, outcome: str, *, refused: bool = False, charge: str = "unknown"
+        self,
+        error: ImagegateError,
+        outcome: str,
+        failure: FailureClass,
+        *,
+        refused: bool = False,
+        charge: Charge = "unknown",
     ) -> CallResult:
         return CallResult(
             places=self.call.places,
             record=self._record(outcome),
             error=error,
             refused=refused,
-            charge=charge if charge in ("none", "charged") else "unknown",  # type: ignore[arg-type]
+            failure=failure,
+            charge=charge,
         )
 
     def _record(self, outcome: str) -> AttemptRecord:
@@ -333,15 +277,19 @@ class _Submission:
         return AttemptRecord(plan.provider, plan.model, outcome, time.monotonic() - self.started)
 
     def _cost(self) -> int | None:
+        if self.taken is not None:
+            return self.taken.cost_micros
         plan = self.candidate.plan
         parts = components(self.candidate.price, (self.call,), plan.yields or plan.finish.fit)
         return None if parts is None else sum(part.micros for part in parts)
 
     async def _settle(self, result: CallResult) -> None:
+        state = _state(result)
+        self.order.progress.worked |= state not in ("refused", "not_sent")
         await self.driver.attempts.settle(
             self.attempt,
             Settlement(
-                state=_state(result),
+                state=state,
                 outcome=result.record.outcome,
                 charge=result.charge,
                 cost_micros=result.cost_micros,
@@ -354,13 +302,17 @@ class _Submission:
 def _state(result: CallResult) -> Settled:
     if result.error is None or result.pictures:
         return "done"
-    if result.refused:
-        return "not_sent" if result.record.outcome.startswith("not_sent") else "refused"
-    return "maybe" if result.charge == "unknown" else "failed"
+    match result.failure:
+        case FailureClass.NOT_SENT:
+            return "not_sent"
+        case FailureClass.REFUSED:
+            return "refused"
+        case _:
+            return "maybe" if result.charge == "unknown" else "failed"
 
 
 def _result(
     candidate: Candidate, call: Call, outcome: str, seconds: float, error: ImagegateError, *, refused: bool
 ) -> CallResult:
     record = AttemptRecord(candidate.plan.provider, candidate.plan.model, outcome, seconds)
-    return CallResult(places=call.places, record=record, error=error, refused=refused)
+    return CallResult(places=call.places, record=record, error=error, refused=refused, failure=FailureClass.NOT_SENT)

@@ -37,7 +37,8 @@ ImagegateError
 │   └── GenerationTimeout         504 generation_timeout
 └── OperatorError                 whoever runs the gateway acts
     ├── Overloaded                503 overloaded
-    ├── Draining                  503 draining
+    ├── Draining                  503 draining                   (nothing was submitted)
+    │   └── DrainingUnfinished    503 draining                   (work was, and may go on at the next start)
     ├── StorageFull               503 storage_full
     ├── StateUnavailable          503 state_unavailable
     ├── InternalError             500 internal_error
@@ -270,6 +271,13 @@ class Overloaded(OperatorError):
 
 class Draining(OperatorError):
     code = "draining"
+
+
+class DrainingUnfinished(Draining):
+    """The gateway stops with work under way: to ask again might buy again."""
+
+    should_retry = False
+    charge: ClassVar[Charge] = "unknown"
 
 
 class StorageFull(OperatorError):

@@ -212,6 +212,26 @@ class Notifying(Protocol):
         ...
 
 
+@runtime_checkable
+class Resumable(Protocol):
+    """What an adapter has besides whose provider works on jobs that outlive us."""
+
+    def resume(self, job: str) -> WireRequest:
+        """The look at a job that was accepted earlier, maybe by a process that is gone. Its purpose is "poll"."""
+        ...
+
+
+@runtime_checkable
+class Probing(Protocol):
+    """What an adapter has besides whose provider answers something that costs nothing: whether it is well again is
+    found out by that, and not by buying a picture."""
+
+    def probe(self) -> WireRequest:
+        """A request that buys nothing. Its purpose is "poll". A 2xx means that the provider is well, a 401 or 403 that
+        it refuses our key; a 404 means nothing, where not every server of the kind has it."""
+        ...
+
+
 class Provider(Protocol):
     """One kind of upstream. Instances are cheap, hold only their `Options`, and know no secret until handed one."""
 

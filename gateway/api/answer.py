@@ -11,7 +11,7 @@ import orjson
 import pybase64
 from starlette.types import Receive, Scope, Send
 
-from gateway.outcome import Delivered, Order, Outcome, Timing
+from gateway.outcome import Answer, Delivered, Link, Order, Outcome, Piece, Timing
 from gateway.receipt import receipt
 from normalization.vocabulary import Applied, Behavior, ImageRequest
 
@@ -26,20 +26,18 @@ class Hosted:
     """A finished picture and, where it was hosted, its URL."""
 
     picture: Delivered
-    url: str | None
+    link: Link | None
     inline: bool
 
 
 class JsonPieces:
     """An ASGI response of JSON in pieces, pictures among them as base64 strings."""
 
-    def __init__(self, pieces: Sequence[bytes | Delivered]) -> None:
+    def __init__(self, pieces: Sequence[Piece]) -> None:
         self.pieces = pieces
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        length = sum(
-            len(piece) if isinstance(piece, bytes) else 4 * (-(-len(piece.data) // 3)) for piece in self.pieces
-        )
+        length = sum(map(_length, self.pieces))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(length).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         for chunk in chunks(self.pieces):
@@ -47,11 +45,20 @@ class JsonPieces:
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-def chunks(pieces: Sequence[bytes | Delivered]) -> Iterator[bytes]:
+def _length(piece: Piece) -> int:
+    if isinstance(piece, bytes):
+        return len(piece)
+    return len(piece.url.encode()) if isinstance(piece, Link) else 4 * (-(-len(piece.data) // 3))
+
+
+def chunks(pieces: Sequence[Piece]) -> Iterator[bytes]:
     """The pieces as they go out: bytes as they are, pictures as base64, a slice at a time."""
     for piece in pieces:
         if isinstance(piece, bytes):
             yield piece
+            continue
+        if isinstance(piece, Link):
+            yield piece.url.encode()
             continue
         data = memoryview(piece.data)
         for start in range(0, len(data), SLICE):
@@ -70,34 +77,32 @@ def described(order: Order, outcome: Outcome, delivery: tuple[Applied, ...]) -> 
     return tail
 
 
-def images_body(
-    order: Order, outcome: Outcome, hosted: Sequence[Hosted], delivery: tuple[Applied, ...]
-) -> tuple[JsonPieces, dict[str, str]]:
-    """The body of an images answer, and the headers that go with it."""
+def images_body(order: Order, outcome: Outcome, hosted: Sequence[Hosted], delivery: tuple[Applied, ...]) -> Answer:
+    """An images answer."""
     tail = described(order, outcome, delivery)
-    pieces: list[bytes | Delivered] = [b'{"created":%d,"data":[' % int(time.time())]
+    pieces: list[Piece] = [b'{"created":%d,"data":[' % int(time.time())]
     for index, each in enumerate(hosted):
         pieces.append(b"," if index else b"")
         pieces.extend(_item(each))
     pieces += [b"],", orjson.dumps(tail)[1:]]
-    return JsonPieces(pieces), outcome_headers(outcome, tail["metadata"])
+    return Answer(tuple(pieces), outcome_headers(outcome, tail["metadata"]))
 
 
-def _item(hosted: Hosted) -> Iterator[bytes | Delivered]:
+def _item(hosted: Hosted) -> Iterator[Piece]:
     rest: dict[str, Any] = {}
-    if hosted.url is not None:
-        rest["url"] = hosted.url
     if hosted.picture.revised_prompt is not None:
         rest["revised_prompt"] = hosted.picture.revised_prompt
     if hosted.picture.seed is not None:
         rest["seed"] = hosted.picture.seed
-    encoded = orjson.dumps(rest)
-    if not hosted.inline:
-        yield encoded
-        return
-    yield b'{"b64_json":"'
-    yield hosted.picture
-    yield b'",' + encoded[1:] if rest else b'"}'
+    end = b"," + orjson.dumps(rest)[1:] if rest else b"}"
+    if hosted.link is not None:
+        yield b'{"url":"'
+        yield hosted.link
+        yield b'"' if hosted.inline else b'"' + end
+    if hosted.inline:
+        yield b'{"b64_json":"' if hosted.link is None else b',"b64_json":"'
+        yield hosted.picture
+        yield b'"' + end
 
 
 def _metadata(order: Order, outcome: Outcome, entries: tuple[Applied, ...], repairs: tuple[str, ...]) -> dict[str, Any]:
@@ -172,8 +177,11 @@ def _usage(outcome: Outcome) -> dict[str, Any]:
 
 def progress_headers(order: Order) -> dict[str, str]:
     """The headers of a generation that failed or is not done: of the last provider asked, else the first to be."""
-    attempts, plan = order.progress.attempts, order.candidates[0].plan
-    provider, model = (attempts[-1].provider, attempts[-1].model) if attempts else (plan.provider, plan.model)
+    attempts = order.progress.attempts
+    if not attempts and not order.candidates:  # of another process, and nothing of it can be followed
+        return {}
+    last = attempts[-1] if attempts else order.candidates[0].plan
+    provider, model = last.provider, last.model
     return _who(provider, model, max(order.progress.begun, len(attempts)), order.progress.timing)
 
 

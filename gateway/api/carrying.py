@@ -1,7 +1,8 @@
-"""From a prepared request to its pictures: the work is begun, waited for, and what it made is hosted or kept."""
+"""From a prepared request to its pictures: the work is begun, waited for, and its answer told."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import secrets
@@ -11,85 +12,120 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 
 from gateway.api.answer import Hosted, progress_headers
-from gateway.api.callers import Caller, base_url
+from gateway.api.callers import Caller
+from gateway.api.telling import Told
 from gateway.container import Services
-from gateway.jobs import Job
+from gateway.jobs import Job, Visit
+from gateway.journal import Claim
 from gateway.ordering import Prepared
-from gateway.outcome import Order, Outcome
-from normalization.errors import GenerationFailed, ImagegateError, OperatorError
+from gateway.outcome import Delivered, Link, Order, Outcome, ResponseFormat, Writing
+from gateway.services.generations import NewGeneration
+from normalization.errors import GenerationFailed, ImagegateError, InternalError, OperatorError
 
 log = logging.getLogger("imagegate.images")
-
-PATIENCE_SECONDS = 1.0
-"""No client leaves sooner."""
 
 
 @contextlib.asynccontextmanager
 async def begun(
-    request: Request, services: Services, caller: Caller, prepared: Prepared
-) -> AsyncIterator[tuple[Order, Job]]:
-    """The work, under way in a task of its own. The caller's limits count it for as long as this is entered; the
-    headers of the answer are set. Raises RateLimitExceeded, Overloaded or Draining."""
+    request: Request, services: Services, caller: Caller, prepared: Prepared, writing: Writing
+) -> AsyncIterator[tuple[Order, Job, Visit]]:
+    """The work, under way in a task of its own, and the visit of the client that waits for it; whoever enters ends the
+    visit. The caller's limits count it for as long as this is entered; the headers of the answer are set. Raises
+    RateLimitExceeded, Overloaded or Draining."""
     state, seconds = request.state, services.settings.server.deadline_seconds
-    order = Order(
-        generation_id=f"gen_{secrets.token_hex(16)}",
-        request_id=state.request_id,
+    claim: Claim | None = getattr(state, "claim", None)
+    order = _order(request, caller, prepared, writing, time.monotonic() + seconds)
+    try:
+        async with services.rates.admit(caller.name, prepared.request.n) as admission:
+            state.headers.update(admission.headers)
+            state.headers["x-generation-id"] = order.generation_id
+            job, visit = services.start_job(order), Visit(request.is_disconnected)
+            job.visits.add(visit)
+            if claim is not None:
+                services.journal.fulfil(claim, job)
+            yield order, job, visit
+    finally:
+        if claim is not None:
+            services.journal.release(claim)
+
+
+def _order(request: Request, caller: Caller, prepared: Prepared, writing: Writing, submit_by: float) -> Order:
+    claim: Claim | None = getattr(request.state, "claim", None)
+    generation = NewGeneration(
+        id=f"gen_{secrets.token_hex(16)}",
+        request_id=request.state.request_id,
+        key_name=caller.name,
+        endpoint=request.url.path,
+        model=prepared.resolved.model,
+        created=time.time(),
+        fingerprint=None if claim is None else claim.identity.fingerprint,
+        scope=None if claim is None else claim.identity.scope,
+    )
+    return Order(
+        generation_id=generation.id,
+        request_id=generation.request_id,
         model=prepared.resolved.model,
         requested_model=prepared.resolved.requested,
         candidates=prepared.candidates,
         key_name=caller.name,
-        submit_by=time.monotonic() + seconds,
+        submit_by=submit_by,
         base=prepared.base,
+        generation=generation,
+        writing=writing,
     )
-    async with services.rates.admit(caller.name, prepared.request.n) as admission:
-        state.headers.update(admission.headers)
-        state.headers["x-generation-id"] = order.generation_id
-        yield order, services.start_job(order)
 
 
 async def carried_out(
-    request: Request, services: Services, caller: Caller, prepared: Prepared
-) -> tuple[Order, Outcome]:
-    """The work, done. Raises ImagegateError, the headers then telling how far it came."""
-    began = time.monotonic()
-    async with begun(request, services, caller, prepared) as (order, job):
+    request: Request, services: Services, caller: Caller, prepared: Prepared, writing: Writing
+) -> Told:
+    """The work, done, and its answer. Raises ImagegateError, the headers then telling how far it came."""
+    async with begun(request, services, caller, prepared, writing) as (order, job, visit):
         try:
-            outcome = await job.wait(services.settings.server.deadline_seconds)
+            await job.wait(services.settings.server.deadline_seconds)
+            if job.answer is None:
+                raise InternalError("the work has ended without an answer")
         except ImagegateError:
             request.state.headers.update(progress_headers(order))
+            reached = job.ended and not await request.is_disconnected()
+            await services.journal.leave(job, visit, delivered=reached)
             raise
-    if prepared.strict and outcome.failed:
-        request.state.headers.update(progress_headers(order))
-        await services.keep(order, outcome)
-        raise too_few(prepared, outcome)
-    if prepared.response_format == "b64_json" and await _gone(request, began):
-        await services.keep(order, outcome)
-    return order, outcome
+        except BaseException:
+            await asyncio.shield(services.journal.leave(job, visit, delivered=False))
+            raise
+        answer = job.answer
+
+    async def left(reached: bool) -> None:
+        await services.journal.leave(job, visit, delivered=reached)
+
+    request.state.headers.update(answer.headers)
+    return Told.of(request, answer.pieces, left)
 
 
-def too_few(prepared: Prepared, outcome: Outcome) -> GenerationFailed:
+def too_few(order: Order, outcome: Outcome) -> GenerationFailed:
     """What a partial answer is under strict."""
-    return GenerationFailed(f"only {len(outcome.pictures)} of {prepared.request.n} pictures came, and strict is on")
+    return GenerationFailed(f"only {len(outcome.pictures)} of {order.request.n} pictures came, and strict is on")
 
 
-async def _gone(request: Request, began: float) -> bool:
-    """Whether the client has left meanwhile. Asking costs more than a quick answer is worth."""
-    return time.monotonic() - began > PATIENCE_SECONDS and await request.is_disconnected()
+async def linked(services: Services, order: Order, picture: Delivered, base: str) -> Link:
+    """The picture, stored, under a signed URL. Raises StorageFull or StateUnavailable."""
+    name = await services.journal.name(order, picture)
+    return Link(name, services.hosting.url(name, base))
 
 
-async def hosted(request: Request, services: Services, prepared: Prepared, outcome: Outcome) -> list[Hosted]:
+async def hosted(
+    services: Services, order: Order, outcome: Outcome, response_format: ResponseFormat, base: str
+) -> list[Hosted]:
     """The pictures, stored and signed where the answer carries URLs.
 
     Where the disk fails now, the answer carries the picture itself: it is paid for, and must not be lost.
     """
-    inline = prepared.response_format in ("b64_json", "both")
-    if prepared.response_format == "b64_json":
+    inline = response_format in ("b64_json", "both")
+    if response_format == "b64_json":
         return [Hosted(picture, None, inline) for picture in outcome.pictures]
-    base, found = base_url(request, services.settings), []
+    found = []
     for picture in outcome.pictures:
         try:
-            url = await services.hosting.host(picture.data, picture.format, base)
-            found.append(Hosted(picture, url, inline))
+            found.append(Hosted(picture, await linked(services, order, picture, base), inline))
         except OperatorError as error:
             log.error("a finished picture cannot be stored, and is sent inline: %s", error.message)
             found.append(Hosted(picture, None, inline=True))

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from gateway.api.answer import NO_USAGE, described
-from gateway.api.carrying import too_few
+from gateway.api.carrying import linked
 from gateway.api.sse import Pieces, event
 from gateway.container import Services
-from gateway.jobs import Job
-from gateway.ordering import Prepared
-from gateway.outcome import Delivered, Order, Outcome
+from gateway.outcome import Delivered, Ended, Order, Outcome
 from normalization.errors import ImagegateError, InternalError, OperatorError
+from normalization.vocabulary import Applied
 
 log = logging.getLogger("imagegate.images")
 
@@ -29,26 +28,26 @@ Kind = Literal["image_generation", "image_edit"]
 
 @dataclass(frozen=True, slots=True)
 class ImageStream:
-    """What a stream of the images API tells. `base` is where hosted pictures are reached."""
+    """What a stream of the images API tells. `url`: its pictures are hosted too, and `base` is where they are
+    reached."""
 
     services: Services
-    prepared: Prepared
     kind: Kind
     base: str
+    strict: bool
+    delivery: tuple[Applied, ...]
+    url: bool
 
-    async def script(self, order: Order, job: Job) -> AsyncGenerator[Pieces, None]:
+    async def script(self, order: Order, job: Ended) -> AsyncGenerator[Pieces, None]:
         sent = 0
         try:
             async for outcome in watched(order, job, self.services.settings.server.deadline_seconds):
                 if outcome is None:
                     # The last one carries what is known at the end, so the newest always waits.
-                    while not self.prepared.strict and {sent, sent + 1} <= order.progress.made.keys():
+                    while not self.strict and {sent, sent + 1} <= order.progress.made.keys():
                         yield await self._completed(order, order.progress.made[sent], sent)
                         sent += 1
                     continue
-                if self.prepared.strict and outcome.failed:
-                    await self.services.keep(order, outcome)
-                    raise too_few(self.prepared, outcome)
                 left = [(place, picture) for place, picture in outcome.placed if place >= sent]
                 for place, picture in left:
                     end = outcome if place == left[-1][0] else None
@@ -61,7 +60,7 @@ class ImageStream:
 
     async def _completed(self, order: Order, picture: Delivered, place: int, end: Outcome | None = None) -> Pieces:
         asked = order.request
-        tail: dict[str, Any] = {"usage": NO_USAGE} if end is None else described(order, end, self.prepared.delivery)
+        tail: dict[str, Any] = {"usage": NO_USAGE} if end is None else described(order, end, self.delivery)
         data = {
             "created_at": int(time.time()),
             "quality": asked.quality or "auto",
@@ -75,28 +74,31 @@ class ImageStream:
             data["seed"] = picture.seed
         if picture.revised_prompt is not None:
             data["revised_prompt"] = picture.revised_prompt
-        if "response_format" in asked.said and self.prepared.response_format == "url":
-            data |= await self._hosted(picture)
+        if self.url:
+            data |= await self._hosted(order, picture)
         return event(f"{self.kind}.completed", data, ("b64_json", picture))
 
-    async def _hosted(self, picture: Delivered) -> dict[str, str]:
+    async def _hosted(self, order: Order, picture: Delivered) -> dict[str, str]:
         try:
-            return {"url": await self.services.hosting.host(picture.data, picture.format, self.base)}
+            return {"url": (await linked(self.services, order, picture, self.base)).url}
         except OperatorError:
             return {}  # the picture itself is in the event
 
 
-async def watched(order: Order, job: Job, seconds: float) -> AsyncGenerator[Outcome | None, None]:
+async def watched(order: Order, job: Ended, seconds: float) -> AsyncGenerator[Outcome | None, None]:
     """None whenever another picture is there (`order.progress.made`), and at last the outcome. Raises ImagegateError
     as the work ends, or GenerationTimeout after `seconds`."""
-    ended = asyncio.ensure_future(job.wait(seconds))
+    ended, seen = asyncio.ensure_future(job.wait(seconds)), 0
     try:
         while not ended.done():
-            changed = asyncio.ensure_future(order.progress.changed.wait())
-            await asyncio.wait({ended, changed}, return_when=asyncio.FIRST_COMPLETED)
-            changed.cancel()
-            order.progress.changed.clear()
-            if not ended.done():
+            # What came while the last was told is told now: somebody else may have taken note of it.
+            if len(order.progress.made) == seen:
+                changed = asyncio.ensure_future(order.progress.changed.wait())
+                await asyncio.wait({ended, changed}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                order.progress.changed.clear()
+            if not ended.done() and len(order.progress.made) > seen:
+                seen = len(order.progress.made)
                 yield None
         yield await ended
     finally:

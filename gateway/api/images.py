@@ -8,15 +8,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from gateway.api.answer import images_body
 from gateway.api.bodies import read_json
 from gateway.api.callers import Caller, base_url
-from gateway.api.carrying import carried_out, hosted
+from gateway.api.carrying import carried_out
 from gateway.api.dry_run import dry_run
 from gateway.api.entry import identified, is_dry_run, resolved, strict
-from gateway.api.image_stream import ImageStream, Kind
+from gateway.api.image_writing import image_writing
+from gateway.api.once import of_upload, once
 from gateway.api.sse import EventStream
-from gateway.api.uploads import read_upload
+from gateway.api.uploads import Upload, read_upload
 from gateway.container import Services
 from gateway.ordering import Asked, Prepared
 from normalization.errors import EndpointRetired
@@ -28,9 +28,14 @@ async def generations(request: Request) -> ASGIApp:
     caller = await identified(request)
     limits = services.settings.limits
     body = await read_json(request, bytes_most=limits.generation_body_bytes, seconds_most=limits.body_seconds)
-    model = resolved(services, caller, request.path_params.get("model") or body.get("model"))
-    asked = Asked(body, base=base_url(request, services.settings))
-    return await answered(request, services, caller, services.ordering.prepare(asked, model, strict=strict(request)))
+
+    async def work() -> ASGIApp:
+        model = resolved(services, caller, request.path_params.get("model") or body.get("model"))
+        asked = Asked(body, base=base_url(request, services.settings))
+        prepared = services.ordering.prepare(asked, model, strict=strict(request))
+        return await answered(request, services, caller, prepared)
+
+    return await once(request, services, caller, body, work)
 
 
 async def edits(request: Request) -> ASGIApp:
@@ -38,6 +43,10 @@ async def edits(request: Request) -> ASGIApp:
     services: Services = request.app.state.services
     caller = await identified(request)
     upload = await read_upload(request, services)
+    return await once(request, services, caller, of_upload(upload), lambda: _edited(request, services, caller, upload))
+
+
+async def _edited(request: Request, services: Services, caller: Caller, upload: Upload) -> ASGIApp:
     model = resolved(services, caller, request.path_params.get("model") or upload.body.get("model"))
     asked = Asked(upload.body, "edit", base=base_url(request, services.settings))
     services.ordering.check(asked, model)
@@ -51,6 +60,10 @@ async def variations(request: Request) -> ASGIApp:
     services: Services = request.app.state.services
     caller = await identified(request)
     upload = await read_upload(request, services)
+    return await once(request, services, caller, of_upload(upload), lambda: _varied(request, services, caller, upload))
+
+
+async def _varied(request: Request, services: Services, caller: Caller, upload: Upload) -> ASGIApp:
     model = resolved(services, caller, upload.body.get("model"))
     if not services.ordering.promptless(model):
         raise EndpointRetired(
@@ -67,12 +80,7 @@ async def answered(request: Request, services: Services, caller: Caller, prepare
     """The answer of the images API to a request that could be carried out."""
     if is_dry_run(request):
         return JSONResponse(dry_run(prepared))
-    if prepared.stream:
-        kind: Kind = "image_edit" if prepared.request.operation == "edit" else "image_generation"
-        told = ImageStream(services, prepared, kind, base_url(request, services.settings))
-        return EventStream(request, services, caller, prepared, told.script)
-    order, outcome = await carried_out(request, services, caller, prepared)
-    pictures = await hosted(request, services, prepared, outcome)
-    answer, headers = images_body(order, outcome, pictures, prepared.delivery)
-    request.state.headers.update(headers)
-    return answer
+    writing = image_writing(services, prepared, base_url(request, services.settings))
+    if writing.kind is not None:
+        return EventStream(request, services, caller, prepared, writing.stream(writing.kind).script, writing)
+    return await carried_out(request, services, caller, prepared, writing)

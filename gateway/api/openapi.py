@@ -57,6 +57,20 @@ _IMAGES = {
     },
 }
 
+_GENERATION = {
+    "type": "object",
+    "required": ["id", "status", "created", "request_id", "answer", "error", "attempts"],
+    "properties": {
+        "id": {"type": "string"},
+        "status": {"enum": ["running", "succeeded", "failed", "unknown"]},
+        "created": {"type": "integer", "description": "Unix seconds."},
+        "request_id": {"type": "string"},
+        "answer": {"type": ["object", "null"], "description": "The answer of the POST, its URLs signed anew."},
+        "error": {"type": ["object", "null"]},
+        "attempts": {"type": "array", "items": {"type": "object"}},
+    },
+}
+
 _OBJECT = {"type": "object"}
 
 _DRY_RUN = {
@@ -70,6 +84,12 @@ _STRICT = {
     "in": "header",
     "schema": {"type": "boolean"},
     "description": "true: refuse with 400 what would otherwise be degraded.",
+}
+_IDEMPOTENCY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "The request is carried out once; the same key gets the same answer again.",
 }
 
 _REFERENCE = {
@@ -124,6 +144,7 @@ _OPERATIONS: dict[str, tuple[str, dict[str, Any], bool]] = {
     ),
     "get_response": ("An answer that was kept.", schemas.RESOURCE, True),
     "delete_response": ("Forget an answer.", schemas.DELETED, True),
+    "generation": ("What became of an earlier request: running, its answer, or its failure.", _GENERATION, True),
     "models": ("Every model and exact alias, with what it can do.", _OBJECT, True),
     "model": ("One model by name or alias.", _OBJECT, True),
     "live": ("The process answers.", _OBJECT, False),
@@ -193,7 +214,7 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
     if name in _BODIES:
         operation["requestBody"] = {"required": True, "content": _BODIES[name]}
     if name in _MAKING:
-        parameters += [_DRY_RUN, _STRICT]
+        parameters += [_DRY_RUN, _STRICT, _IDEMPOTENCY]
     if name == "model":
         parameters.append({"name": "schema", "in": "query", "schema": {"type": "boolean"}})
     if parameters:

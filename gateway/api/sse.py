@@ -21,9 +21,8 @@ from gateway.api.answer import chunks
 from gateway.api.callers import Caller
 from gateway.api.carrying import begun
 from gateway.container import Services
-from gateway.jobs import Job
 from gateway.ordering import Prepared
-from gateway.outcome import Delivered, Order
+from gateway.outcome import Delivered, Ended, Order, Piece, Writing
 
 KEEP_ALIVE_SECONDS = 5.0
 
@@ -36,8 +35,8 @@ HEADERS = (
     (b"x-accel-buffering", b"no"),
 )
 
-Pieces = Sequence[bytes | Delivered]
-Script = Callable[[Order, Job], AsyncGenerator[Pieces, None]]
+Pieces = Sequence[Piece]
+Script = Callable[[Order, Ended], AsyncGenerator[Pieces, None]]
 """What a stream tells, event by event, until the work has ended. It tells failures too, and raises nothing."""
 
 
@@ -60,28 +59,33 @@ class EventStream:
     caller: Caller
     prepared: Prepared
     script: Script
+    writing: Writing
     opening: bytes = b": the work has begun\n\n"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with begun(self.request, self.services, self.caller, self.prepared) as (order, job):
-            await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
-            await send({"type": "http.response.body", "body": self.opening, "more_body": True})
-            gone = asyncio.ensure_future(_left(receive))
+        begins = begun(self.request, self.services, self.caller, self.prepared, self.writing)
+        async with begins as (order, job, visit):
+            reached = False
             told = self.script(order, job)
+            gone = asyncio.ensure_future(_left(receive))
             try:
-                await self._tell(told, gone, send)
+                await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
+                await send({"type": "http.response.body", "body": self.opening, "more_body": True})
+                reached = await self._tell(told, gone, send) and job.ended
             finally:
                 gone.cancel()
                 await told.aclose()
+                await asyncio.shield(self.services.journal.leave(job, visit, delivered=reached))
 
-    async def _tell(self, told: AsyncGenerator[Pieces, None], gone: asyncio.Future[None], send: Send) -> None:
+    async def _tell(self, told: AsyncGenerator[Pieces, None], gone: asyncio.Future[None], send: Send) -> bool:
+        """Whether the client was there to the end."""
         following: asyncio.Future[Any] = asyncio.ensure_future(anext(told, None))
         try:
             while True:
                 waiting: set[asyncio.Future[Any]] = {following, gone}
                 done, _ = await asyncio.wait(waiting, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if gone in done:
-                    return
+                    return False
                 if following not in done:
                     await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
                     continue
@@ -89,7 +93,7 @@ class EventStream:
                 for chunk in _parts(pieces):
                     await send({"type": "http.response.body", "body": chunk, "more_body": pieces is not None})
                 if pieces is None:
-                    return
+                    return True
                 following = asyncio.ensure_future(anext(told, None))
         finally:
             following.cancel()

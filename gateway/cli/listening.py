@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import signal
 import socket
 from collections.abc import Callable
@@ -13,10 +14,13 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.config.model import Settings
+from gateway.config.model import Limits, Settings
 from gateway.jobs import Jobs
 from gateway.serving.server import config_for
 from normalization.errors import ImagegateError
+
+LAST_WORDS_SECONDS = 15
+"""For the answers to those whose work did not end in time."""
 
 
 class Watched:
@@ -58,15 +62,16 @@ class Watched:
 class Server(uvicorn.Server):
     """Calls `ready` once requests are accepted, `reload` on SIGHUP.
 
-    On SIGTERM it first takes no new work: `/readyz` and generations answer 503 while work is under way, for at most
-    `unready_seconds`, so that a load balancer notices; then it closes the door and lets the rest end.
+    On SIGTERM it first takes no new work: `/readyz` and generations answer 503 for `drain_unready_seconds`, so that a
+    load balancer notices; then it closes the door and lets the rest end, for at most `drain_seconds`. Ctrl-C closes the
+    door at once.
     """
 
-    def __init__(self, config: uvicorn.Config, jobs: Jobs, hooks: Hooks, unready_seconds: float) -> None:
+    def __init__(self, config: uvicorn.Config, jobs: Jobs, hooks: Hooks, limits: Limits) -> None:
         super().__init__(config)
         self._jobs = jobs
         self._hooks = hooks
-        self._unready_seconds = unready_seconds
+        self._limits = limits
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving: asyncio.Task[None] | None = None
 
@@ -78,18 +83,21 @@ class Server(uvicorn.Server):
         self._hooks.ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if sig != signal.SIGTERM or self._loop is None or self._jobs.draining:
+        if self._loop is None or self._jobs.draining:
             super().handle_exit(sig, frame)
             return
         self._jobs.draining = True
         self._loop.call_soon_threadsafe(self._leave, sig, frame)
 
     def _leave(self, sig: int, frame: FrameType | None) -> None:
-        self._leaving = asyncio.ensure_future(self._leave_when_idle(sig, frame))
+        self._leaving = asyncio.ensure_future(self._drained(sig, frame))
 
-    async def _leave_when_idle(self, sig: int, frame: FrameType | None) -> None:
-        await self._jobs.idle(self._unready_seconds)
+    async def _drained(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGTERM:
+            await asyncio.sleep(self._limits.drain_unready_seconds)
         super().handle_exit(sig, frame)
+        # Whoever still waits at the end hears from us that we go; the server alone would say that something broke.
+        await self._jobs.drain(self._limits.drain_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,9 @@ def server(app: ASGIApp, settings: Settings, jobs: Jobs, hooks: Hooks) -> Server
     """A server for one process. Its own words go to the `uvicorn.error` logger, which is left as it is configured."""
     # It says that the start failed and nothing more; `Watched` knows why.
     logging.getLogger("uvicorn.error").addFilter(_says_something)
-    return Server(config_for(app, settings), jobs, hooks, settings.limits.drain_unready_seconds)
+    config = config_for(app, settings)
+    config.timeout_graceful_shutdown = math.ceil(settings.limits.drain_seconds) + LAST_WORDS_SECONDS
+    return Server(config, jobs, hooks, settings.limits)
 
 
 def _says_something(record: logging.LogRecord) -> bool:

@@ -64,7 +64,6 @@ class KeptError:
     message: str
     param: str | None
     should_retry: bool | None
-    headers: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +141,8 @@ class Generations(Protocol):
         first end stands."""
         ...
 
-    async def delivered(self, id: str) -> None:
-        """Record that its answer has reached a client after all. Written like `end`."""
+    async def delivered(self, id: str, *, reached: bool) -> None:
+        """Record whether its answer has reached a client after all. Written like `end`."""
         ...
 
     async def find(self, id: str, key_name: str | None) -> Generation | None:

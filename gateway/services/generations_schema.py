@@ -38,7 +38,9 @@ WHERE generation_id IN (SELECT json_extract(value, '$[0]') FROM json_each(:rows)
 """
 
 DELIVERED = """
-UPDATE generations SET delivered = 1 WHERE id IN (SELECT json_extract(value, '$[0]') FROM json_each(:rows))
+WITH told AS MATERIALIZED (
+    SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS reached FROM json_each(:rows))
+UPDATE generations SET delivered = told.reached FROM told WHERE generations.id = told.id
 """
 
 # "key_name IS ?": that nobody had to say who they are is an owner too.

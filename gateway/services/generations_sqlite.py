@@ -37,8 +37,8 @@ class SqliteGenerations:
         if ended.jobs:
             self._attempts.write_later(self._attempts.next.cleared, ((new.id,), None))
 
-    async def delivered(self, id: str) -> None:
-        self._attempts.write_later(self._attempts.next.delivered, ((id,), None))
+    async def delivered(self, id: str, *, reached: bool) -> None:
+        self._attempts.write_later(self._attempts.next.delivered, ((id, int(reached)), None))
 
     async def find(self, id: str, key_name: str | None) -> Generation | None:
         return await self._one(FIND, id, key_name)

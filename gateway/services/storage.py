@@ -75,9 +75,14 @@ class Stored(Protocol):
 class Storage(Protocol):
     """Where pictures are kept."""
 
-    async def put(self, content: Content, format: Format) -> str:
-        """Keep a picture, and return its name. It survives a crash from then on. Raises StorageFull or
-        StateUnavailable, and leaves nothing behind then."""
+    async def put(self, content: Content, format: Format, *, durable: bool = True, seconds: float | None = None) -> str:
+        """Keep a picture for `seconds` (None = the storage's retention), and return its name. It survives a crash from
+        then on; unless `durable`, a power cut may take it. Raises StorageFull or StateUnavailable, and leaves nothing
+        behind then."""
+        ...
+
+    async def prolong(self, name: str, seconds: float) -> None:
+        """Keep a picture for `seconds` from now, where it is still there and would have gone sooner."""
         ...
 
     async def open(self, name: str) -> Stored | None:

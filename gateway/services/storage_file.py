@@ -12,6 +12,7 @@ import errno
 import os
 import shutil
 import stat
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -92,8 +93,13 @@ class FileStorage:
         self._most_bytes = most_bytes
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
 
-    async def put(self, content: Content, format: Format) -> str:
-        return await self._run(self._put, pieces_of(content), format)
+    async def put(self, content: Content, format: Format, *, durable: bool = True, seconds: float | None = None) -> str:
+        work = self._put if durable else self._put_lightly
+        return await self._run(work, pieces_of(content), format, seconds)
+
+    async def prolong(self, name: str, seconds: float) -> None:
+        if format_of(name) is not None:
+            await self._run(self._prolong, self._path(name), seconds)
 
     async def open(self, name: str) -> FileStored | None:
         format = format_of(name)
@@ -123,7 +129,7 @@ class FileStorage:
     def _path(self, name: str) -> Path:
         return self._root / name[:2] / name
 
-    def _put(self, pieces: Sequence[memoryview], format: Format) -> str:
+    def _put(self, pieces: Sequence[memoryview], format: Format, seconds: float | None) -> str:
         self._make_room(sum(piece.nbytes for piece in pieces))
         name = new_name(format)
         path = self._path(name)
@@ -138,7 +144,34 @@ class FileStorage:
             part.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
+        if seconds is not None:
+            self._prolong(path, seconds)
         return name
+
+    def _put_lightly(self, pieces: Sequence[memoryview], format: Format, seconds: float | None) -> str:
+        """Half a picture that a crash leaves behind has a name that nobody knows, and goes with its time."""
+        self._make_room(sum(piece.nbytes for piece in pieces))
+        name = new_name(format)
+        path = self._path(name)
+        try:
+            try:
+                _write(path, pieces, sync=False)
+            except FileNotFoundError:
+                path.parent.mkdir(mode=0o700, exist_ok=True)
+                _write(path, pieces, sync=False)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        if seconds is not None:
+            self._prolong(path, seconds)
+        return name
+
+    def _prolong(self, path: Path, seconds: float) -> None:
+        """A file's time of change is all that is known of its age: one that is to be kept longer is younger."""
+        due = time.time() + seconds - self._retention_seconds
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < due:
+                os.utime(path, (due, due))
 
     def _make_room(self, wanted: int) -> None:
         room = self._room()
@@ -197,15 +230,16 @@ class FileStorage:
                         yield _Found(entry.path, about.st_size, about.st_mtime, entry.name.endswith(PART_SUFFIX))
 
 
-def _write(path: Path, pieces: Sequence[memoryview]) -> None:
-    """A new file with these bytes, synced to the disk."""
+def _write(path: Path, pieces: Sequence[memoryview], *, sync: bool = True) -> None:
+    """A new file with these bytes, synced to the disk where `sync`."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(path, flags, 0o600), "wb", buffering=0) as file:
         for piece in pieces:
             rest = piece
             while rest:
                 rest = rest[file.write(rest) :]
-        os.fsync(file.fileno())
+        if sync:
+            os.fsync(file.fileno())
 
 
 def _sync_directory(path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.services.storage import CHUNK_BYTES, Content, Usage, format_of, new_name, pieces_of
 from normalization.errors import StorageFull
@@ -22,6 +23,7 @@ class MemoryStored:
     format: Format
     created: float
     data: bytes
+    expires: float = math.inf
 
     @property
     def size(self) -> int:
@@ -45,17 +47,24 @@ class MemoryStorage:
         self._kept: OrderedDict[str, MemoryStored] = OrderedDict()
         self._bytes = 0
 
-    async def put(self, content: Content, format: Format) -> str:
+    async def put(self, content: Content, format: Format, *, durable: bool = True, seconds: float | None = None) -> str:
         data = b"".join(pieces_of(content))
         if len(data) > self._most_bytes:
             raise StorageFull(f"a picture of {len(data)} bytes is more than the {self._most_bytes} kept in memory")
         while self._bytes + len(data) > self._most_bytes:
             _, dropped = self._kept.popitem(last=False)
             self._bytes -= dropped.size
-        stored = MemoryStored(new_name(format), format, self._clock(), data)
+        now = self._clock()
+        expires = now + (self._retention_seconds if seconds is None else seconds)
+        stored = MemoryStored(new_name(format), format, now, data, expires)
         self._kept[stored.name] = stored
         self._bytes += stored.size
         return stored.name
+
+    async def prolong(self, name: str, seconds: float) -> None:
+        stored, expires = self._kept.get(name), self._clock() + seconds
+        if stored is not None and stored.expires < expires:
+            self._kept[name] = replace(stored, expires=expires)
 
     async def open(self, name: str) -> MemoryStored | None:
         stored = self._kept.get(name) if format_of(name) else None
@@ -64,7 +73,7 @@ class MemoryStorage:
         return stored
 
     async def sweep(self, now: float) -> int:
-        old = [each for each in self._kept.values() if each.created < now - self._retention_seconds]
+        old = [each for each in self._kept.values() if each.expires < now]
         for each in old:
             del self._kept[each.name]
             self._bytes -= each.size

@@ -79,6 +79,9 @@ class Apiframe:
     def notice(self, headers: Mapping[str, str], body: bytes, secret: str) -> str | None:
         return webhooks.notice(headers, body, secret)
 
+    def resume(self, job: str) -> WireRequest:
+        return WireRequest("GET", f"/v2/jobs/{job}", purpose="poll")
+
     def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
         return self._read_job(reply, sent) if sent.purpose == "poll" else self._read_submit(reply)
 
@@ -92,7 +95,7 @@ class Apiframe:
         if not isinstance(job, str) or not webhooks.JOB_ID.fullmatch(job):
             return bad_response("no job id", reply, self.traits)
         # A job replayed for the same Idempotency-Key may be finished already; the look says so, after the id is safe.
-        return Pending(next=WireRequest("GET", f"/v2/jobs/{job}", purpose="poll"), job=job)
+        return Pending(next=self.resume(job), job=job)
 
     def _read_job(self, reply: WireReply, sent: WireRequest) -> Reply:
         """What a look at a job says. Only the job's own end ends it: an unreadable answer, a 429, a 5xx and a 404 (the

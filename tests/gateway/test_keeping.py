@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from gateway.container import Services
-from gateway.outcome import Delivered, Order, Outcome, Timing
+from gateway.config.limits import Limits
+from gateway.jobs import Job
+from gateway.journal import Journal
+from gateway.outcome import Answer, Delivered, Order
+from gateway.services.generations import Ended, NewGeneration
 from normalization.errors import StorageFull
 from normalization.vocabulary import Format, Size
 
@@ -22,18 +25,33 @@ class FullForOne:
     def __init__(self) -> None:
         self.kept: list[bytes] = []
 
-    async def put(self, data: bytes, form: Format) -> str:
+    async def put(self, data: bytes, form: Format, **_: Any) -> str:
         if data == b"one":
             raise StorageFull("no room left")
         self.kept.append(data)
         return "name.png"
 
 
+class Ends:
+    def __init__(self) -> None:
+        self.ended: list[Ended] = []
+
+    async def end(self, new: NewGeneration, ended: Ended) -> None:
+        self.ended.append(ended)
+
+
 @pytest.mark.anyio
 async def test_a_full_disk_neither_raises_nor_keeps_the_other_pictures_out(caplog: pytest.LogCaptureFixture) -> None:
-    storage = FullForOne()
-    order, outcome = Order("gen_1", "req_1", "m", "m", ()), Outcome(tuple(enumerate(PICTURES)), 0, (), (), Timing())
+    storage, ends = FullForOne(), Ends()
+    journal = Journal(cast("Any", ends), cast("Any", storage), Limits(), storage_seconds=1, lasting=True)
+    order = Order("gen_1", "req_1", "m", "m", (), generation=NewGeneration("gen_1", "req_1", None, "/", "m", 0.0))
+    order.progress.made.update(enumerate(PICTURES))
+    job = Job(order)
+    job.task = asyncio.create_task(cast("Any", asyncio.sleep(0)))
+    job.answer = Answer(PICTURES, {})
     with caplog.at_level(logging.WARNING, "imagegate"):
-        await Services.keep(cast("Any", SimpleNamespace(storage=storage)), order, outcome)
+        await journal.put_away(job)
     assert storage.kept == [b"two"]
-    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING", "ERROR"]
+    assert [(each.status, each.delivered, each.answer) for each in ends.ended] == [("succeeded", False, None)]
+    await job.task

@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp
 
-from gateway.api.answer import JsonPieces, outcome_headers
 from gateway.api.callers import Caller, base_url
 from gateway.api.carrying import carried_out
 from gateway.api.dry_run import dry_run
 from gateway.api.entry import identified, is_dry_run, resolved, strict
+from gateway.api.once import of_json, once
 from gateway.api.picture_json import PictureJson, read_picture_json
 from gateway.api.responses.body import picture_fields, refuse_degraded, renamed, template_note
 from gateway.api.responses.envelope import Resource, read_echo
@@ -40,10 +40,11 @@ from gateway.api.responses.writing import StoredJson
 from gateway.api.sse import EventStream
 from gateway.container import Services
 from gateway.ordering import Asked, Prepared
+from gateway.resuming import read_applied
 from gateway.routing import Resolved
 from gateway.services.intake import Given
 from normalization.errors import InvalidType, InvalidValue, MissingParameter, NotFound, UnsupportedParameter
-from normalization.vocabulary import Applied, Behavior, Format
+from normalization.vocabulary import Applied, Behavior, Format, ImageRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,10 @@ async def create_response(request: Request) -> ASGIApp:
         request, services.spool, bytes_most=limits.json_body_bytes, seconds_most=limits.body_seconds
     )
     question = _question(read)
+    return await once(request, services, caller, of_json(read), lambda: _created(request, services, caller, question))
+
+
+async def _created(request: Request, services: Services, caller: Caller, question: _Question) -> ASGIApp:
     if question.tool is not None and not is_called(question.echo["tool_choice"], question.tool):
         resource = _resource(question, question.model or services.catalogue.default)
         stream = bool(question.fields.get("stream"))
@@ -193,10 +198,34 @@ async def _answered(
 ) -> ASGIApp:
     style = MaxStyle() if question.tool is None else ToolStyle(prepared.request)
     base = base_url(request, services.settings) if prepared.response_format == "url" else None
-    telling = Telling(services, Keeping(services, caller.name), resource, style, prepared, base)
+    telling = Telling(
+        services,
+        Keeping(services, caller.name),
+        resource,
+        style,
+        base,
+        strict=prepared.strict,
+        delivery=prepared.delivery,
+        streams=prepared.stream,
+    )
     if prepared.stream:
-        return EventStream(request, services, caller, prepared, telling.script, telling.opening())
-    order, outcome = await carried_out(request, services, caller, prepared)
-    pieces, tail = await telling.whole(order, outcome)
-    request.state.headers.update(outcome_headers(outcome, tail["metadata"]))
-    return JsonPieces(pieces)
+        return EventStream(request, services, caller, prepared, telling.script, telling, telling.opening())
+    return await carried_out(request, services, caller, prepared, telling)
+
+
+def restored_response(services: Services, recipe: Mapping[str, Any]) -> Telling:
+    """From `Telling.recipe`."""
+    style: MaxStyle | ToolStyle = MaxStyle(recipe["item"])
+    if recipe["style"] == "tool":
+        prompt, operation = recipe["asked"]
+        style = ToolStyle(ImageRequest(prompt, "", operation), recipe["item"])
+    return Telling(
+        services,
+        Keeping(services, recipe["owner"]),
+        Resource(*recipe["resource"]),
+        style,
+        recipe["base"],
+        strict=recipe["strict"],
+        delivery=tuple(read_applied(recipe["delivery"])),
+        streams=recipe["streams"],
+    )

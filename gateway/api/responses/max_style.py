@@ -31,6 +31,9 @@ class MaxStyle:
 
     item_id: str = field(default_factory=lambda: f"msg_{secrets.token_hex(16)}_0")
 
+    def recipe(self) -> dict[str, Any]:
+        return {"style": "max", "item": self.item_id}
+
     def begun(self) -> dict[str, Any]:
         return self._message("in_progress", [])
 

@@ -163,6 +163,9 @@ class ToolStyle:
     request: ImageRequest
     item_id: str = field(default_factory=lambda: f"ig_{secrets.token_hex(16)}")
 
+    def recipe(self) -> dict[str, Any]:
+        return {"style": "tool", "item": self.item_id, "asked": [self.request.prompt, self.request.operation]}
+
     def begun(self) -> dict[str, Any]:
         return {"id": self.item_id, "type": "image_generation_call", "status": "in_progress", "result": None}
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from gateway.api.responses.writing import Marks
 from gateway.container import Services
-from gateway.outcome import Delivered, Order, Outcome
+from gateway.outcome import Delivered, Link, Order, Outcome
 from normalization.errors import OperatorError
 
 log = logging.getLogger("imagegate.images")
@@ -17,8 +18,8 @@ log = logging.getLogger("imagegate.images")
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`mark` stands for the picture's base64; `name` is the stored picture's, None where it is not stored; `url` where
-    the answer carries one instead of the picture."""
+    """`mark` stands for the picture's base64; `name` is the stored picture's, None where it is not stored; `url` stands
+    for its URL where the answer carries that instead of the picture."""
 
     picture: Delivered
     mark: str
@@ -45,6 +46,10 @@ class Style(Protocol):
 
     @property
     def item_id(self) -> str: ...
+
+    def recipe(self) -> dict[str, Any]:
+        """A JSON object that makes it anew."""
+        ...
 
     def begun(self) -> dict[str, Any]:
         """The output item while there is nothing to show."""
@@ -75,24 +80,33 @@ class Style(Protocol):
         ...
 
 
-async def stored(services: Services, picture: Delivered, mark: str, *, store: bool, base: str | None) -> Shown:
-    """The picture, stored where the response is kept or carries URLs under `base`.
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """Where pictures of one response are stored. `store`: the response is kept; `base`: where the URLs lead that it
+    carries, None = it carries the pictures themselves."""
 
-    Where the disk fails now, the answer carries the picture itself: it is paid for, and must not be lost.
-    """
-    if not store and base is None:
-        return Shown(picture, mark)
-    try:
-        name = await services.storage.put(picture.data, picture.format)
-    except OperatorError as error:
-        log.error("a finished picture cannot be stored: %s", error.message)
-        return Shown(picture, mark)
-    return Shown(picture, mark, name, None if base is None else services.hosting.url(name, base))
+    services: Services
+    marks: Marks
+    store: bool
+    base: str | None
 
+    async def stored(self, order: Order, picture: Delivered) -> Shown:
+        """The picture, stored where it must be.
 
-async def all_stored(
-    services: Services, pictures: Sequence[tuple[Delivered, str]], *, store: bool, base: str | None
-) -> list[Shown]:
-    """`stored` for several pictures at once, each with its mark."""
-    work = (stored(services, picture, mark, store=store, base=base) for picture, mark in pictures)
-    return list(await asyncio.gather(*work))
+        Where the disk fails now, the answer carries the picture itself: it is paid for, and must not be lost.
+        """
+        mark = self.marks.mark(picture)
+        if not self.store and self.base is None:
+            return Shown(picture, mark)
+        try:
+            name = await self.services.journal.name(order, picture)
+        except OperatorError as error:
+            log.error("a finished picture cannot be stored: %s", error.message)
+            return Shown(picture, mark)
+        if self.base is None:
+            return Shown(picture, mark, name)
+        return Shown(picture, mark, name, self.marks.mark(Link(name, self.services.hosting.url(name, self.base))))
+
+    async def all_stored(self, order: Order, pictures: Sequence[Delivered]) -> list[Shown]:
+        """`stored` for several pictures at once."""
+        return list(await asyncio.gather(*(self.stored(order, picture) for picture in pictures)))

@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import logging
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gateway.api.answer import described
+from gateway.api.answer import described, outcome_headers
 from gateway.api.carrying import too_few
 from gateway.api.image_stream import watched
 from gateway.api.responses.envelope import Resource
-from gateway.api.responses.shown import Shown, Style, Told, all_stored
-from gateway.api.responses.writing import Marks, Piece, named
-from gateway.api.sse import Pieces
+from gateway.api.responses.shown import Shelf, Shown, Style, Told
+from gateway.api.responses.writing import Marks, named
+from gateway.api.sse import DONE, Pieces
 from gateway.container import Services
-from gateway.jobs import Job
-from gateway.ordering import Prepared
-from gateway.outcome import Delivered, Order, Outcome
+from gateway.outcome import Answer, Delivered, Ended, Order, Outcome, Piece
+from gateway.resuming import listed_applied
 from gateway.services.responses import KeptPicture, KeptResponse
 from normalization.errors import ImagegateError, InternalError, OperatorError
+from normalization.vocabulary import Applied
 
 log = logging.getLogger("imagegate.images")
 
-_UNSEEN: set[asyncio.Task[None]] = set()
-"""Responses that are finished without their clients; the event loop alone would forget them."""
+KIND = "response"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +68,45 @@ class Telling:
     keeping: Keeping
     resource: Resource
     style: Style
-    prepared: Prepared
     base: str | None
+    strict: bool = False
+    delivery: tuple[Applied, ...] = ()
+    streams: bool = False
     marks: Marks = field(default_factory=Marks)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    async def whole(self, order: Order, outcome: Outcome) -> tuple[Pieces, dict[str, Any]]:
-        """The finished response, and `described` of it."""
-        response, told = await self._completed(order, outcome, await self._stored(outcome.pictures))
-        return self.marks.pieces(response), told.tail
+    def recipe(self) -> dict[str, Any]:
+        resource = self.resource
+        return {
+            "kind": KIND,
+            "owner": self.keeping.owner,
+            "resource": [resource.id, resource.created, resource.model, resource.echo],
+            "base": self.base,
+            "strict": self.strict,
+            "delivery": listed_applied(self.delivery),
+            "streams": self.streams,
+            **self.style.recipe(),
+        }
+
+    def _anew(self) -> Telling:
+        """The same response, told from its beginning."""
+        return replace(self, marks=Marks(), _numbers=itertools.count())
+
+    async def written(self, order: Order, outcome: Outcome) -> Answer:
+        if self.strict and outcome.failed:
+            raise too_few(order, outcome)
+        anew = self._anew()
+        shown = await anew._stored(order, outcome.pictures)
+        response, told = await anew._completed(order, outcome, shown)
+        return Answer(tuple(anew.marks.pieces(response)), outcome_headers(outcome, told.tail["metadata"]))
+
+    async def events(self, order: Order, ended: Ended) -> tuple[Piece, ...] | None:
+        if not self.streams:
+            return None
+        anew = self._anew()
+        opening = anew.opening()
+        told = [piece async for pieces in anew.script(order, ended) for piece in pieces]
+        return (opening, *told, DONE)
 
     def opening(self) -> bytes:
         """The events before there is anything to tell."""
@@ -92,7 +120,7 @@ class Telling:
         ]
         return b"".join(piece for event in events for piece in event if isinstance(piece, bytes))
 
-    async def script(self, order: Order, job: Job) -> AsyncGenerator[Pieces, None]:
+    async def script(self, order: Order, job: Ended) -> AsyncGenerator[Pieces, None]:
         """The events of the work, from its first picture to `response.completed` or `response.failed`."""
         shown: list[Shown] = []
         last: list[Pieces] = []
@@ -105,10 +133,6 @@ class Telling:
                     for event in events:
                         yield event
                     last = [] if outcome is None else await self._last(order, outcome, shown)
-        except (GeneratorExit, asyncio.CancelledError):
-            if self.resource.store:
-                self._finish_alone(order, job, shown)
-            raise
         except ImagegateError as error:
             last = await self._failed(error)
         except Exception as unexpected:  # the stream has begun: all that is left is to say so in it
@@ -117,39 +141,21 @@ class Telling:
         for event in last:
             yield event
 
-    def _finish_alone(self, order: Order, job: Job, shown: list[Shown]) -> None:
-        """The client has left with the response's id in hand: let it find the response under it."""
-        task = asyncio.create_task(self._kept_unseen(order, job, shown))
-        _UNSEEN.add(task)
-        task.add_done_callback(_UNSEEN.discard)
-
-    async def _kept_unseen(self, order: Order, job: Job, shown: list[Shown]) -> None:
-        try:
-            outcome = await job.wait(self.services.settings.limits.settle_seconds)
-            shown += await self._arrived(order, outcome, len(shown))
-            await self._completed(order, outcome, shown)
-        except ImagegateError as error:
-            log.warning("response %s, which nobody waits for, failed: %s", self.resource.id, error.message)
-
     async def _arrived(self, order: Order, outcome: Outcome | None, sent: int) -> list[Shown]:
         """What can be shown now, in order. Places are shown without a gap as long as one of them may still come."""
         if outcome is not None:
-            if self.prepared.strict and outcome.failed:
-                await self.services.keep(order, outcome)
-                raise too_few(self.prepared, outcome)
-            return await self._stored([picture for place, picture in outcome.placed if place >= sent])
-        if self.prepared.strict:
+            return await self._stored(order, [picture for place, picture in outcome.placed if place >= sent])
+        if self.strict:
             return []
         made = order.progress.made
         ready = itertools.takewhile(lambda place: place in made, itertools.count(sent))
-        return await self._stored([made[place] for place in ready])
+        return await self._stored(order, [made[place] for place in ready])
 
-    async def _stored(self, pictures: Sequence[Delivered]) -> list[Shown]:
-        marked = [(picture, self.marks.mark(picture)) for picture in pictures]
-        return await all_stored(self.services, marked, store=self.resource.store, base=self.base)
+    async def _stored(self, order: Order, pictures: Sequence[Delivered]) -> list[Shown]:
+        return await Shelf(self.services, self.marks, self.resource.store, self.base).all_stored(order, pictures)
 
     async def _completed(self, order: Order, outcome: Outcome, shown: Sequence[Shown]) -> tuple[dict[str, Any], Told]:
-        told = Told(order, outcome, described(order, outcome, self.prepared.delivery), shown)
+        told = Told(order, outcome, described(order, outcome, self.delivery), shown)
         response = self.resource.written("completed", [self.style.done(told)], **self.style.more(told))
         pieces = self.marks.pieces(response)
         kept = await self.keeping.keep(self.resource, pieces, self.style.item_id, shown)

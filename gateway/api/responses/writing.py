@@ -10,10 +10,8 @@ import orjson
 import pybase64
 from starlette.types import Receive, Scope, Send
 
-from gateway.outcome import Delivered
+from gateway.outcome import Delivered, Link, Piece
 from gateway.services.storage import Stored
-
-Piece = bytes | Delivered
 
 DIGITS = 4
 
@@ -24,10 +22,10 @@ class Marks:
 
     def __init__(self) -> None:
         self._nonce = secrets.token_hex(16)
-        self._pictures: list[Delivered] = []
+        self._pictures: list[Delivered | Link] = []
 
-    def mark(self, picture: Delivered) -> str:
-        """The string to write where the picture's base64 belongs."""
+    def mark(self, picture: Delivered | Link) -> str:
+        """The string to write where the picture's base64, or its URL, belongs."""
         self._pictures.append(picture)
         return f"{self._nonce}{len(self._pictures) - 1:0{DIGITS}}"
 
@@ -42,7 +40,13 @@ class Marks:
 
 def named(pieces: Sequence[Piece], names: Mapping[int, str]) -> tuple[bytes | str, ...]:
     """The pieces as they are kept. `names` are the stored pictures' names by `id()` of the picture."""
-    return tuple(piece if isinstance(piece, bytes) else names[id(piece)] for piece in pieces)
+    return tuple(_named(piece, names) for piece in pieces)
+
+
+def _named(piece: Piece, names: Mapping[int, str]) -> bytes | str:
+    if isinstance(piece, Link):
+        return piece.url.encode()
+    return piece if isinstance(piece, bytes) else names[id(piece)]
 
 
 class StoredJson:
@@ -59,12 +63,13 @@ class StoredJson:
             if isinstance(piece, bytes):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
                 continue
-            async for chunk in _base64(piece):
+            async for chunk in base64_of(piece):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _base64(stored: Stored) -> AsyncIterator[bytes]:
+async def base64_of(stored: Stored) -> AsyncIterator[bytes]:
+    """The picture as base64, a chunk at a time."""
     rest = b""
     async for chunk in stored.chunks():
         data = rest + chunk

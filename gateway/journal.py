@@ -1,0 +1,315 @@
+"""What became of each request: who waits for it, how it ended, and that nobody buys twice what was asked for once.
+
+A generation is here, with its pictures in memory, from its first submission until it is put away; then it is a row, and
+its pictures lie in the storage. An Idempotency-Key is claimed here before anything is submitted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+
+import orjson
+
+from gateway.config.limits import Limits
+from gateway.jobs import Job, Visit
+from gateway.outcome import Delivered, Link, Order, Piece
+from gateway.services.generations import (
+    Ages,
+    Ended,
+    Generation,
+    Generations,
+    KeptAnswer,
+    KeptError,
+    KeptPicture,
+    KeptPieces,
+    Status,
+)
+from gateway.services.storage import Storage
+from normalization.errors import (
+    BadUpstreamResponse,
+    DrainingUnfinished,
+    GenerationTimeout,
+    IdempotencyKeyReused,
+    ImagegateError,
+    OperatorError,
+    OutcomeUnknown,
+)
+
+log = logging.getLogger("imagegate.journal")
+
+LEFT_SECONDS = 900.0
+"""How long an answer that did not reach its client waits for the client's own retry."""
+TRIMS = 100
+"""A key's records are trimmed each time that they may have grown by this share of the most."""
+DAY = 86_400.0
+UNKNOWN = (OutcomeUnknown, BadUpstreamResponse, GenerationTimeout, DrainingUnfinished)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes two requests the same. `fingerprint` is of the request as it came, its path included; `retry`: the
+    client's library says that it has tried before."""
+
+    key_name: str | None
+    path: str
+    fingerprint: str
+    key: str | None = None
+    retry: bool = False
+
+    @property
+    def scope(self) -> str | None:
+        """Stands for the Idempotency-Key of this key, method and path."""
+        if self.key is None:
+            return None
+        return hashlib.sha256(orjson.dumps([self.key_name, "POST", self.path, self.key])).hexdigest()
+
+
+class Claim:
+    """The right to carry out a request. Others with the same Idempotency-Key wait until it is fulfilled or released."""
+
+    def __init__(self, identity: Identity) -> None:
+        self.identity = identity
+        self.job: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def fulfilled(self) -> bool:
+        return self.job.done() and self.job.result() is not None
+
+
+class Journal:
+    """The generations of this process. `storage_seconds`: how long pictures are kept that were delivered; `lasting`:
+    the storage has room for all of them."""
+
+    def __init__(
+        self, generations: Generations, storage: Storage, limits: Limits, *, storage_seconds: float, lasting: bool
+    ) -> None:
+        self.generations = generations
+        self._storage = storage
+        self._limits = limits
+        self._storage_seconds = storage_seconds
+        self._lasting = lasting
+        self._live: dict[str, Job] = {}
+        self._claims: dict[str, Claim] = {}
+        self._trimmed: dict[str | None, int] = {}
+
+    async def claim(self, identity: Identity) -> Claim | Job | Generation:
+        """The right to carry the request out, or what was made of it before: a job of this process, or what is on
+        record. Raises IdempotencyKeyReused, StorageFull or StateUnavailable."""
+        scope = identity.scope
+        if scope is None:
+            found = await self._left(identity) if identity.retry else None
+            return Claim(identity) if found is None else found
+        while (holder := self._claims.get(scope)) is not None:
+            _check(holder.identity.fingerprint, identity)
+            job = await asyncio.shield(holder.job)
+            if job is not None:
+                return job
+        claim = self._claims[scope] = Claim(identity)
+        try:
+            record = await self.generations.keyed(scope, time.time() - self._limits.idempotency_seconds)
+        except BaseException:
+            self.release(claim)
+            raise
+        if record is None:
+            return claim
+        self.release(claim)
+        _check(record.new.fingerprint, identity)
+        return self._live.get(record.new.id, record)
+
+    def fulfil(self, claim: Claim, job: Job) -> None:
+        """The request is being carried out."""
+        if not claim.job.done():
+            claim.job.set_result(job)
+
+    def release(self, claim: Claim) -> None:
+        """The request was not carried out: whoever asks next may. Nothing where it was."""
+        if claim.job.done():
+            return
+        claim.job.set_result(None)
+        scope = claim.identity.scope
+        if scope is not None and self._claims.get(scope) is claim:
+            del self._claims[scope]
+
+    async def _left(self, identity: Identity) -> Job | Generation | None:
+        """What the same client asked for before and was not given."""
+        for job in tuple(self._live.values()):
+            new = job.order.generation
+            if new is None or (new.fingerprint, new.key_name) != (identity.fingerprint, identity.key_name):
+                continue
+            if job.claimed or job.delivered or (job.failure is not None and not job.order.progress.worked):
+                continue
+            if await job.deserted() and not job.claimed:
+                job.claimed = True
+                return job
+        since = time.time() - LEFT_SECONDS
+        return await self.generations.undelivered(identity.fingerprint, identity.key_name, since)
+
+    def begun(self, job: Job) -> None:
+        """The job has begun."""
+        if job.order.generation is not None:
+            self._live[job.generation_id] = job
+
+    async def find(self, id: str, key_name: str | None) -> Job | Generation | None:
+        """A generation of this key's; None where there is none."""
+        job = self._live.get(id)
+        if job is None:
+            return await self.generations.find(id, key_name)
+        new = job.order.generation
+        return job if new is not None and new.key_name == key_name else None
+
+    async def leave(self, job: Job, visit: Visit, *, delivered: bool) -> None:
+        """A client waits no more: it was given its answer, or is gone. The last one puts the generation away."""
+        job.visits.discard(visit)
+        job.delivered |= delivered
+        if job.put_away:
+            if delivered:
+                await self._again(job.generation_id, reached=True)
+        elif not job.visits:
+            job.claimed = False
+            if job.ended:
+                await self.put_away(job)
+
+    async def returned(self, id: str, *, delivered: bool) -> None:
+        """A client was given what is on record, or was not: then it may come back for it."""
+        await self._again(id, reached=delivered)
+
+    async def put_away(self, job: Job) -> None:
+        """Write down how it ended, and keep its pictures. Never raises: a disk that fails now must not become an
+        answer that invites the client to pay again."""
+        new = job.order.generation
+        if job.put_away or new is None:
+            return
+        job.put_away = True
+        try:
+            ended = await self._ended(job)
+            if ended is not None:
+                await self.generations.end(new, ended)
+                await self._trim(new.key_name, keyed=new.scope is not None)
+        except OperatorError as error:
+            log.error("the end of generation %s is not on record: %s", job.generation_id, error.message)
+        finally:
+            self._live.pop(job.generation_id, None)
+            claim = self._claims.get(new.scope) if new.scope is not None else None
+            if new.scope is not None and claim is not None and claim.job.done() and claim.job.result() is job:
+                del self._claims[new.scope]
+
+    async def name(
+        self, order: Order, picture: Delivered, *, durable: bool = True, seconds: float | None = None
+    ) -> str:
+        """The name of a finished picture in the storage, where it is put once. Raises StorageFull or
+        StateUnavailable."""
+        stored = order.progress.stored
+        if id(picture) not in stored:
+            name = await self._storage.put(picture.data, picture.format, durable=durable, seconds=seconds)
+            stored[id(picture)] = name
+        return stored[id(picture)]
+
+    async def sweep(self, now: float) -> int:
+        """Forget what is old."""
+        limits = self._limits
+        answers = max(limits.undelivered_seconds, limits.idempotency_seconds, self._storage_seconds)
+        ages = Ages(now - limits.ledger_days * DAY, now - answers, now - limits.idempotency_seconds)
+        return await self.generations.sweep(ages)
+
+    async def _ended(self, job: Job) -> Ended | None:
+        """How a job ended; None where it has not: another process will go on with it."""
+        progress, now = job.order.progress, time.time()
+        if job.stopped:
+            if progress.open_jobs or not progress.begun:
+                return None
+            error: ImagegateError = DrainingUnfinished("the gateway stopped before it knew what became of the work")
+            return Ended("unknown", now, delivered=False, error=kept_error(error), released=not progress.worked)
+        if job.failure is not None:
+            if progress.made:  # strict, and one is missing
+                await self._save(job)
+            return Ended(
+                status_of(job.failure),
+                now,
+                job.delivered,
+                error=kept_error(job.failure),
+                released=not progress.worked,
+                jobs=progress.any_jobs,
+            )
+        kept = await self._kept(job)
+        return Ended("succeeded", now, job.delivered, kept, jobs=progress.any_jobs)
+
+    async def _kept(self, job: Job) -> KeptAnswer | None:
+        answer, new = job.answer, job.order.generation
+        if answer is None or new is None:
+            return None
+        if not job.delivered:
+            await self._save(job)
+        pieces = (*answer.pieces, *(job.events or ()))
+        unnamed = any(isinstance(each, Delivered) and id(each) not in job.order.progress.stored for each in pieces)
+        if unnamed and not self._lasting and job.delivered and new.scope is None:
+            return None
+        try:
+            body = await self._listed(job.order, answer.pieces)
+            events = None if job.events is None else await self._listed(job.order, job.events)
+        except OperatorError as error:
+            log.error("the answer of generation %s cannot be kept: %s", job.generation_id, error.message)
+            return None
+        return KeptAnswer(dict(answer.headers), body, events)
+
+    async def _save(self, job: Job) -> None:
+        """Pictures that nobody was given are paid for all the same."""
+        seconds = self._limits.undelivered_seconds
+        for picture in job.order.progress.made.values():
+            try:
+                known = id(picture) in job.order.progress.stored
+                name = await self.name(job.order, picture, seconds=seconds)
+                if known:
+                    await self._storage.prolong(name, seconds)
+            except OperatorError as error:
+                log.error("a picture of generation %s is lost: %s", job.generation_id, error.message)
+            else:
+                log.warning("a picture of generation %s was given to nobody; kept as %s", job.generation_id, name)
+
+    async def _listed(self, order: Order, pieces: tuple[Piece, ...]) -> KeptPieces:
+        kept: list[str | KeptPicture] = []
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                kept.append(piece.decode())
+            elif isinstance(piece, Link):
+                kept.append(KeptPicture(piece.name, "url"))
+            else:
+                kept.append(KeptPicture(await self.name(order, piece, durable=False), "b64"))
+        return tuple(kept)
+
+    async def _again(self, id: str, *, reached: bool) -> None:
+        try:
+            await self.generations.delivered(id, reached=reached)
+        except OperatorError as error:
+            log.error("whether generation %s was delivered is not on record: %s", id, error.message)
+
+    async def _trim(self, key_name: str | None, *, keyed: bool) -> None:
+        """Hold a key to its number of records, without counting them at every request."""
+        if not keyed:
+            return
+        most = self._limits.idempotency_records
+        self._trimmed[key_name] = self._trimmed.get(key_name, 0) + 1
+        if self._trimmed[key_name] >= max(1, most // TRIMS):
+            self._trimmed[key_name] = 0
+            await self.generations.trim(key_name, most)
+
+
+def _check(fingerprint: str | None, identity: Identity) -> None:
+    if fingerprint != identity.fingerprint:
+        raise IdempotencyKeyReused(
+            "Idempotency-Key: it was used for another request already; take a new key, or send the same request again",
+            param="Idempotency-Key",
+        )
+
+
+def kept_error(error: ImagegateError) -> KeptError:
+    """An error, as it is kept."""
+    return KeptError(error.code, error.message, error.param, error.should_retry)
+
+
+def status_of(error: ImagegateError) -> Status:
+    """What a generation is that ended with an error."""
+    return "unknown" if isinstance(error, UNKNOWN) else "failed"
