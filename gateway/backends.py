@@ -4,35 +4,47 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from gateway.config.entries import ProviderEntry
+from gateway.config.limits import Limits
 from gateway.config.model import Settings
+from gateway.services.breakers import Breaking, Circuits
 from gateway.services.gates import Gate
-from providers.base import Notifying, Options, Provider
+from gateway.services.pace import Pace
+from gateway.services.retry_budget import RetryBudget
+from gateway.services.speeds import Speeds
+from providers.base import Notifying, Options, Provider, Traits
 from providers.registry import PROVIDERS
 from providers.transport import Target
 
 log = logging.getLogger("imagegate.backends")
 
 CONCURRENT = 500
+RPS_SECONDS = 10.0
+"""A provider's own limit a second is kept over so many, so that a few requests at once need not wait."""
 WORKER_CONCURRENT = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Polling:
-    """Seconds between looks at an unfinished job: `first`, then each `factor` times longer, up to `most`."""
+    """Seconds between looks at an unfinished job: `first`, then each `factor` times longer, up to `most`; once the job
+    is `late` seconds old, `late_factor` times as long."""
 
     first: float = 1.0
     factor: float = 1.5
     most: float = 5.0
+    late: float = math.inf
+    late_factor: float = 1.0
 
-    def after(self, looks: int) -> float:
-        """Seconds to wait before look number `looks`, counted from 0."""
-        return min(self.most, self.first * self.factor ** min(looks, 64))
+    def after(self, looks: int, age: float = 0.0) -> float:
+        """Seconds to wait before look number `looks`, counted from 0, at a job that was accepted `age` seconds ago."""
+        usual = min(self.most, self.first * self.factor ** min(looks, 64))
+        return usual * self.late_factor if age >= self.late else usual
 
 
 RARE = Polling(first=10.0, factor=1.5, most=30.0)
@@ -65,9 +77,16 @@ class Backend:
     """As `polling`, once a webhook has told that the job has ended."""
     webhooks: Webhooks | None = None
     """None = the provider is not asked to tell when a job has ended."""
+    pace: Pace = field(default_factory=Pace)
+    circuits: Circuits = field(default_factory=Circuits)
+    speeds: Speeds = field(default_factory=Speeds)
+    retry_budget: RetryBudget = field(default_factory=RetryBudget)
 
-    def target(self) -> Target:
-        """The address for the next submission, in turn."""
+    def target(self, address: str | None = None) -> Target:
+        """The address for the next submission, in turn; or the one that is `address`, where it is still configured."""
+        for target in self.targets:
+            if target.base_url == address:
+                return target
         return self.targets[next(self.turns) % len(self.targets)]
 
 
@@ -90,10 +109,10 @@ def local(url: str) -> bool:
 
 
 def build_backends(settings: Settings, before: Mapping[str, Backend] | None = None) -> Mapping[str, Backend]:
-    """Every configured provider by its name. A provider that was there `before` keeps its gate, and with it the
-    count of what is in flight."""
-    gates = {name: backend.gate for name, backend in (before or {}).items()}
-    return {name: _build(name, entry, settings, gates.get(name)) for name, entry in settings.providers.items()}
+    """Every configured provider by its name. A provider that was there `before` keeps its gate, its pace and what is
+    known of its health, but for what the new configuration may have mended."""
+    old = before or {}
+    return {name: _build(name, entry, settings, old.get(name)) for name, entry in settings.providers.items()}
 
 
 def _webhook_url(name: str, entry: ProviderEntry, settings: Settings) -> str | None:
@@ -106,7 +125,8 @@ def _webhook_url(name: str, entry: ProviderEntry, settings: Settings) -> str | N
     return f"{base.rstrip('/')}/webhooks/{name}"
 
 
-def _build(name: str, entry: ProviderEntry, settings: Settings, gate: Gate | None) -> Backend:
+def _build(name: str, entry: ProviderEntry, settings: Settings, before: Backend | None) -> Backend:
+    limits = settings.limits
     webhook_url = _webhook_url(name, entry, settings)
     adapter = PROVIDERS[entry.type](
         Options(
@@ -120,35 +140,77 @@ def _build(name: str, entry: ProviderEntry, settings: Settings, gate: Gate | Non
         )
     )
     secret = entry.api_key.get_secret_value() if entry.api_key is not None else None
-    headers = {**entry.headers, **adapter.headers(secret)}
-    urls = entry.addresses or (adapter.base_url or "",)
-    targets = tuple(
-        Target(
-            base_url=url,
-            headers=headers,
-            connect_timeout=settings.limits.connect_seconds,
-            read_timeout=entry.timeout_seconds or settings.limits.read_seconds,
-            reply_bytes_most=settings.limits.reply_bytes,
-        )
-        for url in urls
-    )
-    usual = WORKER_CONCURRENT * len(targets) if entry.type == "flux_worker" else CONCURRENT
-    limit = entry.max_concurrent or usual
-    if gate is None:
-        gate = Gate(limit)
-    else:
-        gate.resize(limit)
+    targets = _targets(entry, adapter, secret, limits)
     said = entry.poll_seconds
     polling = None if said is None else Polling(said.first, said.factor, said.max)
     webhooks = None
     if webhook_url is not None and secret is not None and isinstance(adapter, Notifying):
         webhooks = Webhooks(adapter, secret)
-    return Backend(
+    usually = replace(polling or Polling(), late=limits.poll_late_seconds, late_factor=limits.poll_late_factor)
+    usual = WORKER_CONCURRENT * len(targets) if entry.type == "flux_worker" else CONCURRENT
+    gate, pace = _doors(entry, adapter.traits, limits, usual, before)
+    backend = Backend(
         name=name,
         adapter=adapter,
         targets=targets,
         gate=gate,
-        polling=polling or (RARE if webhooks else Polling()),
-        polling_told=polling or Polling(),
+        polling=RARE if webhooks and polling is None else usually,
+        polling_told=usually,
         webhooks=webhooks,
+        pace=pace,
     )
+    return _with_memory(backend, limits, before)
+
+
+def _targets(entry: ProviderEntry, adapter: Provider, secret: str | None, limits: Limits) -> tuple[Target, ...]:
+    headers = {**entry.headers, **adapter.headers(secret)}
+    return tuple(
+        Target(
+            base_url=url,
+            headers=headers,
+            connect_timeout=limits.connect_seconds,
+            read_timeout=entry.timeout_seconds or limits.read_seconds,
+            write_timeout=limits.write_seconds,
+            reply_bytes_most=limits.reply_bytes,
+        )
+        for url in entry.addresses or (adapter.base_url or "",)
+    )
+
+
+def _doors(
+    entry: ProviderEntry, traits: Traits, limits: Limits, usual: int, before: Backend | None
+) -> tuple[Gate, Pace]:
+    """How many submissions go in at a time, and how many requests in a span."""
+    most = entry.max_concurrent or usual
+    requests, seconds = paced(entry.requests_per_minute, traits.rps)
+    if before is None:
+        return Gate(most, queue=limits.queue_length), Pace(requests, seconds, queue=limits.queue_length)
+    before.gate.resize(most)
+    before.pace.change(requests, seconds, queue=limits.queue_length)
+    return before.gate, before.pace
+
+
+def paced(per_minute: int | None, per_second: float | None) -> tuple[int | None, float]:
+    """So many requests in so many seconds: what the operator says, else what the provider tolerates, else no limit."""
+    if per_minute is not None:
+        return per_minute, 60.0
+    if per_second is None:
+        return None, 60.0
+    return max(1, round(per_second * RPS_SECONDS)), RPS_SECONDS
+
+
+def _with_memory(backend: Backend, limits: Limits, before: Backend | None) -> Backend:
+    """What is known of a provider's health outlives a reload, but a key or an empty account may have been mended."""
+    if before is not None:
+        before.circuits.forgive()
+        return replace(backend, circuits=before.circuits, speeds=before.speeds, retry_budget=before.retry_budget)
+    breaking = Breaking(
+        failures=limits.breaker_failures,
+        percent=limits.breaker_percent,
+        calls=limits.breaker_calls,
+        window=limits.breaker_window_seconds,
+        open_first=limits.breaker_open_seconds,
+        open_most=limits.breaker_open_most_seconds,
+    )
+    budget = RetryBudget(limits.retry_budget_percent, limits.retry_budget_least)
+    return replace(backend, circuits=Circuits(breaking), retry_budget=budget)

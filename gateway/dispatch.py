@@ -1,30 +1,30 @@
 """Run an order: fan out, fill what is missing, fall back where it is safe, keep every picture already paid for.
 
-A submission is never repeated. A place is asked for again only when its call was refused or provably not sent (then
-the next route may try), or when a provider answered with fewer pictures than asked (then the same route is asked once
-more for the rest). A content refusal ends the request: no other route is tried to get around it.
+A place is asked for again only where its call has bought nothing: at the same provider (`retrying` says when), then on
+the next route; or when a provider answered with fewer pictures than asked: then the same route is asked once more for
+the rest. A content refusal ends the request: no other route is tried to get around it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 from operator import itemgetter
 
+from gateway.failing import UNKNOWN
 from gateway.outcome import CallResult, Candidate, Delivered, OnUnknown, Order, Outcome, Part
+from gateway.probing import Probes
+from gateway.retrying import Retrying
 from gateway.submission import Driver
 from normalization import planner
 from normalization.errors import (
-    BadUpstreamResponse,
     GenerationFailed,
     GenerationTimeout,
     ImagegateError,
     InsufficientProviderCredit,
     ModerationBlocked,
-    OutcomeUnknown,
     Overloaded,
     RejectedByProvider,
     UpstreamAuth,
@@ -32,8 +32,6 @@ from normalization.errors import (
     UpstreamUnavailable,
 )
 from normalization.plan import Plan
-
-log = logging.getLogger("imagegate.dispatch")
 
 TOP_UPS = 1
 """Times that a route is asked again for pictures that it left out."""
@@ -45,17 +43,25 @@ class Dispatcher:
 
     driver: Driver
     output_pixels_most: int
+    probes: Probes = field(default_factory=Probes)
 
     async def run(self, order: Order, deadline: float) -> Outcome:
         """The pictures, or the most specific error when there is not a single one.
 
         `deadline` is absolute, on the monotonic clock. Raises ImagegateError.
         """
-        work = _Work(self, order, deadline)
+        work, postponed = _Work(self, order, deadline), []
         for candidate in order.candidates:
-            if not work.open or (order.progress.attempts and time.monotonic() >= order.submit_by):
+            if work.over:
                 break
-            await work.fill(candidate)
+            if self.probes.admit(candidate, self.driver.transport):
+                await work.fill(candidate)
+            else:
+                postponed.append(candidate)
+        for candidate in postponed:  # rather through an open circuit than not at all
+            if work.over:
+                break
+            await work.fill(candidate, once=True)
         return work.outcome()
 
     def plan_for(self, candidate: Candidate, places: Sequence[int]) -> Plan:
@@ -77,22 +83,34 @@ class _Work:
 
     def __init__(self, dispatcher: Dispatcher, order: Order, deadline: float) -> None:
         self.dispatcher, self.order, self.deadline = dispatcher, order, deadline
+        self.retrying = Retrying(dispatcher.driver)
         self.open: list[int] = list(range(order.request.n))
         self.pictures: dict[int, Delivered] = {}
         self.parts: list[Part] = []
         self.errors: list[ImagegateError] = []
 
-    async def fill(self, candidate: Candidate) -> None:
-        """Ask one route for all open places, and once more for what it leaves out."""
-        for _ in range(1 + TOP_UPS):
-            plan = self.dispatcher.plan_for(candidate, self.open)
-            results = await asyncio.gather(
-                *(self.dispatcher.driver.submit(self.order, candidate, call, self.deadline) for call in plan.calls)
-            )
-            self.parts.append(Part(candidate, plan, tuple(results)))
-            short = self._take(candidate, results)
-            if not short or short != self.open:
-                return
+    @property
+    def over(self) -> bool:
+        """Nothing is left to ask for, or nobody waits any more; one route is always asked."""
+        asked = bool(self.order.progress.attempts)
+        return not self.open or (asked and self.retrying.clock.now() >= self.order.submit_by)
+
+    async def fill(self, candidate: Candidate, *, once: bool = False) -> None:
+        """Ask one route for all open places, and once more for what it leaves out. `once`: without repeats."""
+        circuits, model = candidate.backend.circuits, candidate.plan.model
+        try:
+            for _ in range(1 + TOP_UPS):
+                plan = self.dispatcher.plan_for(candidate, self.open)
+                calls = (
+                    self.retrying.call(self.order, candidate, call, self.deadline, once=once) for call in plan.calls
+                )
+                ended = await asyncio.gather(*calls)
+                self.parts.append(Part(candidate, plan, tuple(chain.from_iterable(ended))))
+                short = self._take(candidate, [results[-1] for results in ended])
+                if not short or short != self.open:
+                    return
+        finally:
+            circuits.end_probe(model)
 
     def _take(self, candidate: Candidate, results: Sequence[CallResult]) -> list[int]:
         """Keep the pictures and errors; what stays open is what may be asked for again. Returns the places that the
@@ -100,18 +118,9 @@ class _Work:
         short: list[int] = []
         refused: list[int] = []
         for result in results:
-            self.order.progress.attempts.append(result.record)
             self.pictures.update(result.pictures)
             if result.error is not None:
                 self.errors.append(result.error)
-                log.warning(
-                    "attempt failed: %s %s: %s (%s)",
-                    result.record.provider,
-                    result.record.outcome,
-                    result.error.message,
-                    result.error.detail,
-                    extra={"generation_id": self.order.generation_id},
-                )
             if may_go_elsewhere(result, candidate.on_unknown):
                 refused.extend(result.missing)
             elif result.error is None:
@@ -139,10 +148,6 @@ def may_go_elsewhere(result: CallResult, on_unknown: OnUnknown) -> bool:
     if isinstance(result.error, ModerationBlocked):
         return False
     return result.refused or (on_unknown == "fallback" and isinstance(result.error, UNKNOWN))
-
-
-UNKNOWN = (OutcomeUnknown, BadUpstreamResponse, GenerationTimeout)
-"""Errors after which nobody knows whether the provider did the work."""
 
 
 def most_specific(errors: Sequence[ImagegateError]) -> ImagegateError:

@@ -1,9 +1,11 @@
-"""From a request body to an order: read the parameters, find the routes, plan each, and choose. Pure."""
+"""From a request body to an order: read the parameters, find the routes, plan each, and rank them. Pure but for the
+draws of `weighted` and of a random seed."""
 
 from __future__ import annotations
 
+import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +14,7 @@ from gateway.config.entries import RouteEntry
 from gateway.config.model import Settings
 from gateway.outcome import Candidate, ResponseFormat
 from gateway.routing import Catalogue, Resolved, default_response_format
+from gateway.strategies import ranked
 from normalization import planner
 from normalization.errors import InvalidValue, UnsupportedParameter
 from normalization.reading import Reading, read
@@ -57,9 +60,17 @@ class Prepared:
 
 
 class Ordering:
-    """Prepares requests against one configuration."""
+    """Prepares requests against one configuration. `chance`, a number from 0 to 1, draws for `strategy: weighted`."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, backends: Mapping[str, Backend]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalogue: Catalogue,
+        backends: Mapping[str, Backend],
+        *,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.chance = chance
         self.settings = settings
         self.catalogue = catalogue
         self.backends = backends
@@ -94,9 +105,7 @@ class Ordering:
                 obstacles.append(candidate)
         if not candidates:
             raise _no_route(resolved, obstacles, reading.request)
-        model = self.settings.models.get(resolved.model)
-        if model is not None and model.fallback == "free" and not _paid(candidates[0]):
-            candidates = [candidate for candidate in candidates if not _paid(candidate)]
+        candidates = self._ranked(resolved, candidates)
         strictly = self.settings.normalization.strict if strict is None else strict
         if strictly:
             candidates = _lossless(candidates)
@@ -128,6 +137,16 @@ class Ordering:
             request = replace(request, draw=secrets.randbits(32))
         return replace(reading, request=request)
 
+    def _ranked(self, resolved: Resolved, candidates: list[Candidate]) -> list[Candidate]:
+        """Best first by the model's strategy; those whose circuit is open last. What is free to fall to is decided
+        before that: trouble at a provider must not make a free request a paid one."""
+        model = self.settings.models.get(resolved.model)
+        if model is not None:
+            candidates = ranked(candidates, model.strategy, self.chance)
+            if model.fallback == "free" and not _paid(candidates[0]):
+                candidates = [candidate for candidate in candidates if not _paid(candidate)]
+        return sorted(candidates, key=lambda each: each.backend.circuits.last(each.plan.model))
+
     def _candidate(self, asked: Asked, resolved: Resolved, route: RouteEntry, reading: Reading) -> Candidate | str:
         request = self._read(asked, resolved, route.defaults).request if route.defaults else reading.request
         profile = self.profile(route.provider, route.model, len(request.pictures))
@@ -143,7 +162,7 @@ class Ordering:
             price=price,
             output_pixels_most=int(self.settings.limits.output_megapixels * MEGAPIXEL),
         )
-        return Candidate(backend, profile, request, plan, price, route.timeout_seconds, route.on_unknown)
+        return Candidate(backend, profile, request, plan, price, route.timeout_seconds, route.on_unknown, route.weight)
 
 
 def _paid(candidate: Candidate) -> bool:

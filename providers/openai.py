@@ -87,6 +87,10 @@ class OpenAI:
     def headers(self, secret: str | None) -> Mapping[str, str]:
         return {} if secret is None else {"Authorization": f"Bearer {secret}"}
 
+    def probe(self) -> WireRequest:
+        """GET /models, the list of models (platform.openai.com/docs/api-reference/models); not every server has it."""
+        return WireRequest("GET", "/models", purpose="poll")
+
     def submit(self, call: Call, attempt: str) -> WireRequest:
         if not call.pictures:
             return WireRequest("POST", "/images/generations", json=call.payload)

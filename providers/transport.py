@@ -260,10 +260,17 @@ class Transport:
                 await response.aclose()
 
     async def repeat(
-        self, request: WireRequest, target: Target, *, deadline: float, tries: int = 4
+        self,
+        request: WireRequest,
+        target: Target,
+        *,
+        deadline: float,
+        tries: int = 4,
+        before: Callable[[], Awaitable[object]] | None = None,
     ) -> WireReply | Broken:
         """`exchange` what is safe to repeat (a poll, an upload) up to `tries` times, while it breaks or is answered
-        with 429 or 5xx, with jittered pauses that honour Retry-After, until `deadline` (time.monotonic).
+        with 429 or 5xx, with jittered pauses that honour Retry-After, until `deadline` (time.monotonic). `before` is
+        awaited before each; what it raises ends it.
 
         Returns the last outcome. Raises ValueError for a submission, which may buy a picture each time.
         """
@@ -276,7 +283,13 @@ class Transport:
             sleep=self._sleep,
             retry_error_callback=last,
         )
-        return await retrying(self.exchange, request, target, deadline=deadline)
+
+        async def once() -> WireReply | Broken:
+            if before is not None:
+                await before()
+            return await self.exchange(request, target, deadline=deadline)
+
+        return await retrying(once)
 
 
 async def _read(response: httpx.Response, declared: str | None, most: int) -> bytes:

@@ -25,6 +25,11 @@ from tests.simulators import (
 
 SECRET = "secret-provider-key"
 
+HURRIED = {"retry_first_seconds": 0.01, "retry_most_seconds": 0.02, "retry_after_seconds": 0.5}
+"""Limits under which repeats are made as ever, and nobody waits for them."""
+STEADY = {"breaker_failures": 100_000, "breaker_calls": 100_000}
+"""Limits under which trouble in one test shuts nothing off for the next."""
+
 SIMULATORS: dict[str, tuple[str, str, Callable[[], AbstractContextManager[Any]]]] = {
     "flux_worker": ("flux_worker", "black-forest-labs/FLUX.2-dev", max_simulator),
     "apiframe": ("apiframe", "flux-2-max", apiframe_simulator),

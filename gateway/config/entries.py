@@ -125,7 +125,11 @@ class ProviderEntry(Section):
     max_concurrent: Count | None = Field(
         None, description="Submissions at once; null = 500, for flux_worker 4 per address."
     )
-    requests_per_minute: Count | None = Field(None, description="Requests a minute, polls counted; null = no limit.")
+    requests_per_minute: Count | None = Field(
+        None,
+        description="Requests a minute, polls counted; null = what the provider is known to tolerate, for apiframe 6 a "
+        "second, else no limit.",
+    )
     headers: Headers = Field(
         default_factory=dict, repr=False, description="Further headers for this provider. Treated as secrets."
     )

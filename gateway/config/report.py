@@ -30,7 +30,7 @@ def warnings(settings: Settings, *, adapters: Registry | None = None) -> list[st
     """What the operator should know before relying on it, one line each: settings that are accepted but not yet in
     force in this version, secrets in plain sight, and doors left open."""
     known = registry() if adapters is None else adapters
-    return [*_doors(settings), *_providers(settings, known), *_idle_limits(settings), *_idle_routing(settings)]
+    return [*_doors(settings), *_providers(settings, known), *_idle_limits(settings)]
 
 
 def _doors(settings: Settings) -> Iterator[str]:
@@ -61,19 +61,9 @@ NOT_IN_FORCE = "not yet in force in this version"
 def _idle_limits(settings: Settings) -> Iterator[str]:
     for name in sorted(settings.limits.model_fields_set & NOT_YET):
         yield f"limits.{name}: {NOT_IN_FORCE}"
-    for name, entry in settings.providers.items():
-        if entry.requests_per_minute is not None:
-            yield f"{spell(('providers', name, 'requests_per_minute'))}: {NOT_IN_FORCE}"
     for index, key in enumerate(settings.auth.keys):
         if key.budget is not None:
             yield f"{spell(('auth', 'keys', index, 'budget'))}: {NOT_IN_FORCE}; nothing stops spending"
-
-
-def _idle_routing(settings: Settings) -> Iterator[str]:
-    for name, model in settings.models.items():
-        if model.strategy != "priority":
-            where = spell(("models", name, "strategy"))
-            yield f"{where}: {model.strategy} is {NOT_IN_FORCE}; routes are tried in the order written"
 
 
 def _plain(value: Any) -> Any:

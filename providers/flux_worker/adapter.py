@@ -113,6 +113,10 @@ class FluxWorker:
     def headers(self, secret: str | None) -> Mapping[str, str]:
         return {} if secret is None else {"Authorization": f"Bearer {secret}"}
 
+    def probe(self) -> WireRequest:
+        """GET /health of `max serve`: 200 once the model is loaded."""
+        return WireRequest("GET", "/health", purpose="poll")
+
     def submit(self, call: Call, attempt: str) -> WireRequest:
         json = call.payload if not call.pictures else {**call.payload, "input": [_message(call)]}
         return WireRequest("POST", PATH, json=json)

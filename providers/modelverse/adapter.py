@@ -64,6 +64,10 @@ class ModelVerse:
     def headers(self, secret: str | None) -> Mapping[str, str]:
         return {} if secret is None else {"Authorization": f"Bearer {secret}"}
 
+    def probe(self) -> WireRequest:
+        """GET /v1/models, the list of models (the quick start of UModelverse); it asks for no key."""
+        return WireRequest("GET", "/v1/models", purpose="poll")
+
     def submit(self, call: Call, attempt: str) -> WireRequest:
         return WireRequest("POST", "/v1/images/generations", json={**call.payload, **_pictures(call)})
 

@@ -74,6 +74,10 @@ class OneMin:
     def headers(self, secret: str | None) -> Mapping[str, str]:
         return {} if secret is None else {"API-KEY": secret}
 
+    def probe(self) -> WireRequest:
+        """GET /models: the models of a feature, as public clients of 1min.ai's API ask for them."""
+        return WireRequest("GET", "/models?feature=IMAGE_GENERATOR", purpose="poll")
+
     def submit(self, call: Call, attempt: str) -> WireRequest:
         if not call.pictures:
             return _submission(call.payload)

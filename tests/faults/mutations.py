@@ -15,6 +15,7 @@ import pytest
 
 from gateway import dispatch
 from gateway.container import Services
+from gateway.conversing import Conversation
 from gateway.dispatch import Dispatcher
 from gateway.outcome import CallResult
 from gateway.services.attempts import new_id
@@ -204,15 +205,15 @@ def settled_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def each_look_is_a_charge(patch: pytest.MonkeyPatch) -> None:
-    looks: dict[str, int] = {}
-    read = _Submission._read
+    looks: dict[Conversation, int] = {}
+    once = Conversation._once
 
-    async def counting(self: _Submission, request: Any) -> Any:
-        looks[self.attempt] = looks.get(self.attempt, 0) + 1
-        return await read(self, request)
+    async def counting(self: Conversation, request: Any) -> Any:
+        looks[self] = looks.get(self, 0) + 1
+        return await once(self, request)
 
-    patch.setattr(_Submission, "_read", counting)
-    _settling(lambda self, result: replace(result, cost_micros=looks[self.attempt] * (result.cost_micros or 0)))(patch)
+    patch.setattr(Conversation, "_once", counting)
+    _settling(lambda self, result: replace(result, cost_micros=looks[self.talk] * (result.cost_micros or 0)))(patch)
 
 
 def top_up_beyond_n(patch: pytest.MonkeyPatch) -> None:

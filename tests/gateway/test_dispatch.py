@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from gateway.backends import Backend
 from gateway.dispatch import Dispatcher, most_specific
 from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order
+from gateway.resending import Repeats, Resending
+from gateway.services.gates import Gate
 from gateway.submission import Driver
 from normalization import errors, planner
 from normalization.geometry import Offers
 from normalization.plan import Call
 from normalization.rules import ROWS, Count, Profile, same, unsupported
 from normalization.vocabulary import Format, ImageRequest, Size
+from providers.base import Traits
+
+
+class Adapter:
+    traits = Traits()
+
 
 ROWS_OF_NOTHING = {name: unsupported("not here") for name in ROWS} | {"prompt": same("prompt"), "seed": same("seed")}
 
@@ -25,7 +33,7 @@ def candidate(name: str, *, n: int, most: int = 4, seed: int | None = None) -> C
     profile = Profile(name, f"{name}-model", ROWS_OF_NOTHING, Offers(), count=Count("n", most))
     said = {"n": n} | ({} if seed is None else {"seed": seed})
     request = ImageRequest("a fox", "m", n=n, seed=seed, said=said)
-    backend = cast("Any", SimpleNamespace(name=name))
+    backend = Backend(name, cast("Any", Adapter()), (), Gate(100))
     return Candidate(backend, profile, request, planner.plan(request, profile, name=name))
 
 
@@ -58,6 +66,8 @@ class ScriptedDriver:
 
     script: Mapping[str, list[Answer]]
     submitted: list[tuple[str, Call]] = field(default_factory=list)
+    resending: Resending = field(default_factory=lambda: Resending(Repeats(most=0)))
+    transport: Any = None
 
     async def submit(self, order: Order, candidate: Candidate, call: Call, deadline: float) -> CallResult:
         self.submitted.append((candidate.plan.provider, call))

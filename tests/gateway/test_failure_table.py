@@ -1,6 +1,7 @@
 """Every way in which a provider refuses or fails, in each provider's own words, and the one public answer to it.
 
 What a provider says of the gateway's own key, credit or address is never handed on as if it were about the client's.
+Repeats are off here, so that each trouble is met once; `test_retrying` has them.
 """
 
 from __future__ import annotations
@@ -167,7 +168,10 @@ TABLE = [(kind, situation) for kind, situations in SITUATIONS.items() for situat
 @pytest.fixture(scope="module")
 def journeys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, Journey]]:
     with ExitStack() as stack:
-        yield {kind: stack.enter_context(journey_to(kind, tmp_path_factory.mktemp(kind))) for kind in SIMULATORS}
+        yield {
+            kind: stack.enter_context(journey_to(kind, tmp_path_factory.mktemp(kind), {"limits": {"retries": 0}}))
+            for kind in SIMULATORS
+        }
 
 
 @pytest.mark.parametrize(("kind", "situation"), TABLE, ids=[" ".join(case) for case in TABLE])

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 
-from gateway import submission
+from gateway import conversing
 from gateway.backends import Backend, Polling
 from gateway.finishing import Finisher
 from gateway.outcome import CallResult, Candidate, Delivered, Order
@@ -91,7 +91,10 @@ class ScriptedTransport:
         answer = self.answers.pop(0)
         return answer() if callable(answer) else answer
 
-    async def repeat(self, request: WireRequest, target: Target, *, deadline: float) -> WireReply | Broken:
+    async def repeat(
+        self, request: WireRequest, target: Target, *, deadline: float, before: Callable[[], Awaitable[None]]
+    ) -> WireReply | Broken:
+        await before()
         return await self.exchange(request, target, deadline=deadline)
 
 
@@ -103,12 +106,12 @@ class Books:
     failing: errors.ImagegateError | None = None
     forgetful: bool = False
 
-    async def begin(self, attempt: NewAttempt) -> None:
+    async def begin(self, attempt: NewAttempt, generation: object = None) -> None:
         if self.failing is not None:
             raise self.failing
         self.written.append(("begin", attempt))
 
-    async def accepted(self, attempt_id: str, job: str) -> None:
+    async def accepted(self, attempt_id: str, job: str, resume: str | None = None) -> None:
         self.written.append(("accepted", job))
         if self.forgetful:
             raise errors.StorageFull("no room left")
@@ -206,7 +209,7 @@ async def test_the_attempt_is_on_record_before_the_first_byte_and_the_job_before
     [
         (Broken(Stage.CONNECTING, "refused"), errors.UpstreamUnavailable, True, "not_sent", "not_sent:refused"),
         (Broken(Stage.CONNECTING, "dns"), errors.UpstreamUnavailable, True, "not_sent", "not_sent:dns"),
-        (Broken(Stage.CONNECTING, "tls"), errors.UpstreamAuth, True, "refused", "upstream_tls"),
+        (Broken(Stage.CONNECTING, "tls"), errors.UpstreamAuth, True, "not_sent", "upstream_tls"),
         (Broken(Stage.HEADERS_SENT, "reset"), errors.UpstreamUnavailable, True, "not_sent", "not_sent:reset"),
         (Broken(Stage.BODY_SENT, "closed"), errors.OutcomeUnknown, False, "maybe", "unknown:closed"),
         (Broken(Stage.BODY_SENT, "read_timeout"), errors.GenerationTimeout, False, "maybe", "unknown:read_timeout"),
@@ -241,7 +244,7 @@ async def test_trouble_while_looking_at_a_job_never_fails_it() -> None:
 
 @pytest.mark.anyio
 async def test_a_job_that_stays_unknown_is_lost_and_may_have_cost_money(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(submission, "LOST_AFTER_SECONDS", -1.0)
+    monkeypatch.setattr(conversing, "LOST_AFTER_SECONDS", -1.0)
     here = scene(ACCEPTED, WireReply(404, b""))
     result = await here.run()
     assert (type(result.error), result.record.outcome) == (errors.OutcomeUnknown, "job_lost")
