@@ -245,7 +245,8 @@ class Journal:
             await self._save(job)
         pieces = (*answer.pieces, *(job.events or ()))
         unnamed = any(isinstance(each, Delivered) and id(each) not in job.order.progress.stored for each in pieces)
-        if unnamed and not self._lasting and job.delivered and new.scope is None:
+        forgotten = job.order.writing is not None and job.order.writing.forgotten
+        if (forgotten or (unnamed and not self._lasting)) and job.delivered and new.scope is None:
             return None
         try:
             body = await self._listed(job.order, answer.pieces)

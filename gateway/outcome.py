@@ -84,6 +84,11 @@ class Writing(Protocol):
         """Whether the request asked for a stream."""
         ...
 
+    @property
+    def forgotten(self) -> bool:
+        """Whether the client wants nothing kept of an answer that it was given."""
+        ...
+
     def recipe(self) -> dict[str, Any]:
         """A JSON object."""
         ...

@@ -35,6 +35,10 @@ class ImageWriting:
     def streams(self) -> bool:
         return self.kind is not None
 
+    @property
+    def forgotten(self) -> bool:
+        return False
+
     def recipe(self) -> dict[str, Any]:
         return {
             "kind": KIND,

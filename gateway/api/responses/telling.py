@@ -75,6 +75,10 @@ class Telling:
     marks: Marks = field(default_factory=Marks)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
+    @property
+    def forgotten(self) -> bool:
+        return not self.resource.store
+
     def recipe(self) -> dict[str, Any]:
         resource = self.resource
         return {
