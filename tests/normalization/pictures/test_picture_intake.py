@@ -12,7 +12,7 @@ from PIL import Image, ImageOps, ImageSequence
 
 from normalization.pictures.finish import Finished
 from normalization.pictures.inspect import inspect
-from normalization.pictures.intake import intake
+from normalization.pictures.intake import intake, intake_unless_kept
 from normalization.pictures.limits import INPUT, Limits
 from normalization.pictures.refusal import BadPicture
 from normalization.vocabulary import Format, Held, Size
@@ -300,3 +300,13 @@ def test_a_mask_that_lets_nothing_be_edited_is_refused(data: bytes) -> None:
 def test_a_broken_mask_is_refused_as_broken() -> None:
     whole = written(holed(), "PNG")
     assert "cut off" in refused(whole[: len(whole) // 2], mask=True).message
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+def test_a_picture_that_keeps_its_bytes_is_told_without_them(kind: str) -> None:
+    changed = written(noise(), kind, exif=exif(6))
+    done = intake(Held(changed))
+    assert intake_unless_kept(Held(changed)) == done
+    assert done.data not in (b"", changed)
+    again = intake_unless_kept(Held(done.data))
+    assert (again.data, again.format, again.size) == (b"", done.format, done.size)
