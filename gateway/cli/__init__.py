@@ -10,7 +10,7 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn, Protocol, cast
 
@@ -65,8 +65,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; `argv` without the program's name. Wrong usage and --help end in SystemExit."""
     given = list(sys.argv[1:] if argv is None else argv)
     _survive_plain_terminals()
+    return reported(lambda: _run(given))
+
+
+def reported(run: Callable[[], int]) -> int:
+    """The exit code of what `run` does; what is known to go wrong is told in one line."""
     try:
-        code = _run(given)
+        code = run()
         sys.stdout.flush()
     except ConfigurationError as error:
         return _say(error.message, MISUSED)

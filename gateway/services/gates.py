@@ -60,7 +60,8 @@ class Gate:
         while self._inside < limit and self._hand_over():
             self._inside += 1
 
-    async def _enter(self, deadline: float | None) -> float:
+    async def take(self, deadline: float | None = None) -> float:
+        """What entering does, for whoever cannot stay within a block; `give_back` must follow."""
         if self._inside < self._limit:  # nobody waits then: a place is never free and unclaimed
             self._inside += 1
             return 0.0
@@ -82,7 +83,7 @@ class Gate:
         except asyncio.CancelledError:
             self._line.pop(place, None)
             if place.done() and not place.cancelled() and place.exception() is None:
-                self._leave()  # the place was handed over, but its owner will not come
+                self.give_back()  # the place was handed over, but its owner will not come
             raise
         finally:
             if timer is not None:
@@ -93,7 +94,8 @@ class Gate:
         if not place.done():
             place.set_exception(GateTimeout(f"none of {self._limit} places became free before the deadline"))
 
-    def _leave(self) -> None:
+    def give_back(self) -> None:
+        """Leave one of the places taken."""
         if self._inside > self._limit or not self._hand_over():
             self._inside -= 1
 
@@ -117,12 +119,12 @@ class _Entry:
         self._deadline = deadline
 
     async def __aenter__(self) -> float:
-        return await self._gate._enter(self._deadline)
+        return await self._gate.take(self._deadline)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._gate._leave()
+        self._gate.give_back()
 
 
 class Gates(Mapping[str, Gate]):

@@ -58,6 +58,10 @@ class Stay(Protocol):
 class Rates(Protocol):
     """Keeps keys to their limits."""
 
+    def configure(self, entries: Iterable[Limited]) -> None:
+        """Take over changed limits. What a key has used stays used."""
+        ...
+
     def admit(self, key: str | None, images: int) -> Stay:
         """`async with rates.admit("web-team", 4) as admission:` is one request for so many pictures. It counts as
         concurrent until the block ends. `key`: a configured key's name; None, or a key without limits, may do all.
@@ -89,13 +93,19 @@ class KeyRates:
                 keys[entry.name] = key
         self._keys = keys
 
-    def admit(self, key: str | None, images: int) -> Stay:
-        found = self._keys.get(key) if key is not None else None
-        return _UNLIMITED if found is None else _Stay(found, images, self._clock)
+    def admit(self, key: str | None, images: int) -> KeyStay:
+        return KeyStay(self._found(key), images, self._clock)
 
     async def headers(self, key: str | None) -> Mapping[str, str]:
-        found = self._keys.get(key) if key is not None else None
+        return self.headers_now(key)
+
+    def headers_now(self, key: str | None) -> Mapping[str, str]:
+        """What `headers` tells."""
+        found = self._found(key)
         return {} if found is None else found.headers(self._clock())
+
+    def _found(self, key: str | None) -> _Key | None:
+        return self._keys.get(key) if key is not None else None
 
 
 class _Window:
@@ -189,40 +199,36 @@ def _exceeded(what: str, seconds: float) -> RateLimitExceeded:
     return RateLimitExceeded(f"{what}; try again in {math.ceil(seconds)} s", retry_after=seconds)
 
 
-class _Stay:
-    """One admitted request."""
+class KeyStay:
+    """One admitted request; without a key, of whoever is not limited: nothing to count, nothing to tell."""
 
     __slots__ = ("_clock", "_images", "_key")
 
-    def __init__(self, key: _Key, images: int, clock: Callable[[], float]) -> None:
+    def __init__(self, key: _Key | None, images: int, clock: Callable[[], float]) -> None:
         self._key = key
         self._images = images
         self._clock = clock
 
-    async def __aenter__(self) -> Admission:
+    def begin(self) -> Admission:
+        """What entering does, for whoever cannot stay within a block; `end` must follow unless this raises."""
+        if self._key is None:
+            return _FREE
         now = self._clock()
         self._key.enter(self._images, now)
         return Admission(self._key.headers(now))
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._key.in_progress -= 1
-
-
-class _Unlimited:
-    """The stay of whoever is not limited: nothing to count, nothing to tell."""
-
-    __slots__ = ()
+    def end(self) -> None:
+        """The request is over."""
+        if self._key is not None:
+            self._key.in_progress -= 1
 
     async def __aenter__(self) -> Admission:
-        return _FREE
+        return self.begin()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        self.end()
 
 
 _FREE = Admission({})
-_UNLIMITED = _Unlimited()

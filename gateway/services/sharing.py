@@ -1,0 +1,97 @@
+"""What is counted once for the whole gateway, however many processes serve it.
+
+`Alone` is for one process: what it hands out counts by itself, and costs nothing. With several, each is given things
+of the same kinds that count together.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from gateway.config.limits import Limits
+from gateway.services.breakers import Breaking, Circuits
+from gateway.services.gates import Gate
+from gateway.services.pace import Pace
+from gateway.services.rates import KeyRates, Limited, Rates
+from gateway.services.wakes import Wakes
+
+
+class Sharing(Protocol):
+    """Hands out what counts. Each provider's things are asked for once."""
+
+    async def start(self) -> None:
+        """Before anything that was handed out is used."""
+        ...
+
+    def own(self, limits: Limits) -> Limits:
+        """What this process may take of limits that are divided between all of them."""
+        ...
+
+    def gate(self, provider: str, limit: int, *, queue: int | None = None) -> Gate:
+        """How many submissions the provider gets at a time."""
+        ...
+
+    def pace(self, provider: str, limit: int | None, seconds: float, *, queue: int | None = None) -> Pace:
+        """How many requests the provider gets in a span of so many seconds."""
+        ...
+
+    def circuits(self, provider: str, breaking: Breaking) -> Circuits:
+        """What is known of its health."""
+        ...
+
+    def rates(self, entries: Iterable[Limited]) -> Rates:
+        """What each key may ask for."""
+        ...
+
+    def wakes(self) -> Wakes:
+        """Who is woken by providers' notices."""
+        ...
+
+    def place(self, most: int) -> AbstractAsyncContextManager[object]:
+        """One of `most` generations that all processes together may have in progress. Raises GateFull on entering."""
+        ...
+
+    def office(self, name: str) -> AbstractAsyncContextManager[object]:
+        """Something that one process does for all: entering waits until it is this one's turn to hold it."""
+        ...
+
+    def close(self) -> None:
+        """Hold nothing any more."""
+        ...
+
+
+class Alone:
+    """`Sharing` of the only process."""
+
+    async def start(self) -> None:
+        return None
+
+    def own(self, limits: Limits) -> Limits:
+        return limits
+
+    def gate(self, provider: str, limit: int, *, queue: int | None = None) -> Gate:
+        return Gate(limit, queue=queue)
+
+    def pace(self, provider: str, limit: int | None, seconds: float, *, queue: int | None = None) -> Pace:
+        return Pace(limit, seconds, queue=queue)
+
+    def circuits(self, provider: str, breaking: Breaking) -> Circuits:
+        return Circuits(breaking)
+
+    def rates(self, entries: Iterable[Limited]) -> Rates:
+        return KeyRates(entries)
+
+    def wakes(self) -> Wakes:
+        return Wakes()
+
+    def place(self, most: int) -> AbstractAsyncContextManager[object]:
+        return contextlib.nullcontext()  # whoever starts jobs knows them all
+
+    def office(self, name: str) -> AbstractAsyncContextManager[object]:
+        return contextlib.nullcontext()
+
+    def close(self) -> None:
+        return None

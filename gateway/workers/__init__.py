@@ -1,0 +1,1 @@
+"""Several processes as one gateway: who starts them, and what they count together."""

@@ -1,0 +1,71 @@
+"""One worker: the gateway as a single process has it, but for what it counts together with the others."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+from gateway.cli import reported
+from gateway.cli.listening import Hooks, Watched, server
+from gateway.cli.open_files import allow
+from gateway.workers.channel import Channel
+from gateway.workers.shared import Coordinated
+from gateway.workers.supervisor import Handed, settings_of_text
+from gateway.workers.wire import SETTINGS, STOP
+from normalization.errors import ConfigurationError
+
+
+def main(connection: int, listener: int) -> int:
+    """Serve on `listener` until told to stop; both are numbers of inherited sockets. Returns the exit code."""
+    signal.signal(signal.SIGTERM, _stopped)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor reads the file for all
+    for inherited in (connection, listener):
+        os.set_inheritable(inherited, False)
+    handed: Handed = pickle.load(sys.stdin.buffer)  # noqa: S301  (from our own parent)
+    return reported(lambda: _serve(handed, Channel(socket.socket(fileno=connection)), socket.socket(fileno=listener)))
+
+
+def _serve(handed: Handed, channel: Channel, listener: socket.socket) -> int:
+    from gateway.app import create_app
+
+    allow()
+    settings, sharing = handed.settings, Coordinated(channel, handed.part)
+    app = create_app(settings, sharing)
+    services = app.state.services
+
+    async def reload(text: str) -> str | None:
+        try:
+            services.reload(settings_of_text(text))
+        except ConfigurationError as error:
+            return str(error.message)
+        return None
+
+    watched = Watched(app)
+    own = settings.model_copy(update={"limits": sharing.own(settings.limits)})
+    hooks = Hooks(ready=lambda: channel.tell("ready"), reload=lambda: None)
+    serving = server(watched, own, services.jobs, hooks)
+
+    def orphaned() -> None:
+        """Without the coordinator nothing can be counted: what is under way ends, and nothing else begins."""
+        services.jobs.draining = serving.should_exit = True
+
+    channel.on(STOP, lambda number: serving.handle_exit(signal.Signals(number), None))
+    channel.answer(SETTINGS, reload)
+    channel.on_lost = orphaned
+    try:
+        serving.run(sockets=[listener])
+    except KeyboardInterrupt:
+        return 0
+    except SystemExit:
+        if watched.failure is not None:
+            raise watched.failure from None
+        raise
+    return 0
+
+
+def _stopped(*_: Any) -> NoReturn:
+    sys.exit(0)
