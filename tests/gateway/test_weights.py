@@ -1,0 +1,152 @@
+"""Pictures in memory: what may wait does, what cannot is counted, and nothing stands still for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from gateway.services.weights import Weights
+from normalization.errors import Overloaded
+
+pytestmark = pytest.mark.anyio
+
+
+class Holder:
+    """Somebody who holds bytes until told to let go."""
+
+    def __init__(self, weights: Weights, amount: int, deadline: float | None = None) -> None:
+        self.inside = asyncio.Event()
+        self._let_go = asyncio.Event()
+        self.task = asyncio.create_task(self._hold(weights, amount, deadline))
+
+    async def _hold(self, weights: Weights, amount: int, deadline: float | None) -> None:
+        async with weights.hold(amount, deadline):
+            self.inside.set()
+            await self._let_go.wait()
+
+    async def end(self) -> None:
+        self._let_go.set()
+        await self.task
+
+
+async def settled() -> None:
+    """Let every task run as far as it can."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_as_many_bytes_are_held_as_fit_and_the_rest_waits_in_line() -> None:
+    weights = Weights(100)
+    first, second, third, small = (Holder(weights, amount) for amount in (60, 40, 50, 1))
+    await settled()
+    assert (first.inside.is_set(), second.inside.is_set(), weights.held, weights.waiting) == (True, True, 100, 2)
+    await second.end()
+    await settled()
+    assert not third.inside.is_set()
+    assert not small.inside.is_set()  # it would fit, but was not first
+    await first.end()
+    await settled()
+    assert third.inside.is_set()
+    assert small.inside.is_set()
+    await third.end()
+    await small.end()
+    assert weights.held == 0
+
+
+async def test_what_is_larger_than_all_goes_through_alone() -> None:
+    weights = Weights(100)
+    small, large = Holder(weights, 10), Holder(weights, 500)
+    await settled()
+    assert not large.inside.is_set()
+    await small.end()
+    await settled()
+    assert large.inside.is_set()
+    await large.end()
+    assert weights.held == 0
+
+
+async def test_what_clients_do_not_read_stops_new_work_but_not_what_is_under_way() -> None:
+    weights = Weights(100)
+    kept = weights.keep(150)
+    first, second = Holder(weights, 10), Holder(weights, 10)
+    new = Holder(weights, 0)
+    await settled()
+    assert (first.inside.is_set(), second.inside.is_set(), new.inside.is_set()) == (True, False, False)
+    await first.end()
+    await settled()
+    assert (second.inside.is_set(), new.inside.is_set()) == (True, False)
+    kept.release()
+    kept.release()
+    await settled()
+    assert new.inside.is_set()
+    await second.end()
+    await new.end()
+    assert weights.held == 0
+
+
+async def test_who_waits_too_long_is_told_when_to_come_again() -> None:
+    weights = Weights(100)
+    kept = weights.keep(101)
+    with pytest.raises(Overloaded, match=r"limits\.in_flight_picture_bytes") as refused:
+        async with weights.hold(0, asyncio.get_running_loop().time() + 0.01):
+            raise AssertionError("there was no room")
+    assert refused.value.retry_after == 5
+    assert weights.waiting == 0
+    kept.release()
+
+
+async def test_a_weight_lies_as_long_as_somebody_refers_to_it_in_whichever_thread() -> None:
+    weights = Weights(100)
+    held = [weights.keep(101)]
+    waiting = Holder(weights, 0)
+    await settled()
+    assert not waiting.inside.is_set()
+    thread = threading.Thread(target=held.clear)
+    thread.start()
+    await asyncio.wait_for(waiting.inside.wait(), 20)
+    thread.join()
+    assert weights.held == 0
+    await waiting.end()
+
+
+async def test_a_size_that_was_a_guess_is_put_right() -> None:
+    weights = Weights(100)
+    async with weights.hold(80) as turn:
+        waiting = Holder(weights, 30)
+        await settled()
+        assert not waiting.inside.is_set()
+        turn.resize(70)
+        await settled()
+        assert waiting.inside.is_set()
+        turn.resize(200)
+        assert weights.held == 230
+    assert weights.held == 30
+    await waiting.end()
+    assert weights.held == 0
+
+
+@pytest.mark.parametrize("turn_came", [False, True])
+async def test_who_gives_up_leaves_the_line_and_nothing_behind(turn_came: bool) -> None:
+    weights = Weights(100)
+    first, second, third = (Holder(weights, 100) for _ in range(3))
+    await settled()
+    if turn_came:
+        await first.end()  # the turn is handed on, and its owner has not run since
+    second.task.cancel()
+    if not turn_came:
+        await settled()
+        await first.end()
+    await settled()
+    assert third.inside.is_set()
+    await third.end()
+    assert (weights.held, weights.waiting) == (0, 0)
+
+
+async def test_an_error_inside_gives_the_bytes_back() -> None:
+    weights = Weights(100)
+    with pytest.raises(ValueError, match="mine"):
+        async with weights.hold(100):
+            raise ValueError("mine")
+    assert weights.held == 0
