@@ -8,13 +8,15 @@ with bench(folder) as house:
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hashlib
 import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,8 @@ class Bench:
     front: Proxy
     """Between the client and the gateway, for those who ask through it."""
     _kept_before: frozenset[Path] = frozenset()
+    _given: set[bytes] = field(default_factory=set)
+    """Digests of pictures that clients have: the gateway keeps copies of them too."""
 
     def reset(self) -> None:
         """Forget all faults and all traffic seen; pictures kept so far count no more."""
@@ -153,6 +157,7 @@ class Bench:
             except openai.APIConnectionError:
                 return Ask(mark, n)
         pictures = raw.parse().data or []
+        self._given |= {hashlib.sha256(base64.b64decode(each.b64_json or "")).digest() for each in pictures}
         return Ask(mark, n, delivered=len(pictures), status=200, failed=raw.headers.get("x-images-failed"))
 
     def evidence(self, *asks: Ask, settled: bool = True, crashed: bool = False, patience: float = PATIENCE) -> Evidence:
@@ -182,7 +187,9 @@ class Bench:
         return sum(row.delivered or 0 for row in read_journal(self.data_dir) if row.mark in marks)
 
     def _kept(self) -> int:
-        return len(self._files() - self._kept_before)
+        """Pictures that no client has."""
+        new = self._files() - self._kept_before
+        return sum(hashlib.sha256(path.read_bytes()).digest() not in self._given for path in new)
 
     def _files(self) -> frozenset[Path]:
         return frozenset(path for path in (self.data_dir / "pictures").rglob("*") if path.suffix == ".png")

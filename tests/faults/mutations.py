@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from gateway import dispatch
-from gateway.container import Services
 from gateway.conversing import Conversation
 from gateway.dispatch import Dispatcher
+from gateway.journal import Journal
 from gateway.outcome import CallResult
 from gateway.services.attempts import new_id
 from gateway.services.attempts_sqlite import SqliteAttempts
@@ -229,10 +229,10 @@ def _failing(change: Callable[[_Submission, CallResult], CallResult]) -> Plant:
 
 
 def left_and_lost(patch: pytest.MonkeyPatch) -> None:
-    async def forget(self: Services, order: Any, outcome: Any) -> None:
+    async def forget(self: Journal, job: Any) -> None:
         pass
 
-    patch.setattr(Services, "keep", forget)
+    patch.setattr(Journal, "put_away", forget)
 
 
 def one_picture_forgotten(patch: pytest.MonkeyPatch) -> None:

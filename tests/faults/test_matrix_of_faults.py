@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from gateway import finishing
-from gateway.api import carrying
 from tests.faults.bench import Bench, bench, no_such_host
 from tests.faults.billing import MICROS
 from tests.faults.cells import CELLS, MATRIX, Cell, End, Told
@@ -26,7 +25,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def _fresh(house: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     house.reset()
     monkeypatch.setattr(finishing, "FETCHES", 2)  # the pauses between more of them are long
-    monkeypatch.setattr(carrying, "PATIENCE_SECONDS", 0.0)  # the client that leaves here is quicker than any real one
 
 
 def run(house: Bench, cell: Cell, kind: str) -> End:

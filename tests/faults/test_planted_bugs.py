@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.api import carrying
 from tests.faults.bench import Bench, bench
 from tests.faults.mutations import BUGS, SITUATIONS
 
@@ -18,9 +17,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 
 
 @pytest.fixture(autouse=True)
-def _fresh(house: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def _fresh(house: Bench) -> None:
     house.reset()
-    monkeypatch.setattr(carrying, "PATIENCE_SECONDS", 0.0)  # the client that leaves here is quicker than any real one
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
