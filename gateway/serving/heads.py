@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 from urllib.parse import urlsplit
 
 from gateway.api.callers import HOST
@@ -24,15 +23,9 @@ FRAMING = frozenset({b"content-length", b"transfer-encoding", b"host"})
 Headers = Sequence[tuple[bytes, bytes]]
 
 
-class HeadTooLarge(RequestTooLarge):
-    """More or longer headers than are read (RFC 6585, section 5)."""
-
-    status: ClassVar[int] = 431
-
-
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A request's line and headers; the headers' names in lower case, the values without spaces around them."""
+    """A request's line and headers; the headers' names in lower case."""
 
     method: bytes
     target: bytes
@@ -41,16 +34,16 @@ class Head:
 
 
 def check_size(head: Head, *, count_most: int, bytes_most: int) -> None:
-    """Raises HeadTooLarge."""
+    """Raises RequestTooLarge."""
     if len(head.headers) > count_most:
-        raise HeadTooLarge(f"the request has {len(head.headers)} headers; at most {count_most} are accepted")
+        raise RequestTooLarge(f"the request has {len(head.headers)} headers; at most {count_most} are accepted")
     size = len(head.target) + sum(len(name) + len(value) + 4 for name, value in head.headers)
     if size > bytes_most:
         raise too_long(bytes_most)
 
 
-def too_long(bytes_most: int) -> HeadTooLarge:
-    return HeadTooLarge(f"the request's line and headers may have at most {bytes_most} bytes together")
+def too_long(bytes_most: int) -> RequestTooLarge:
+    return RequestTooLarge(f"the request's line and headers may have at most {bytes_most} bytes together")
 
 
 def check(head: Head) -> tuple[bytes, bytes] | None:

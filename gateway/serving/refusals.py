@@ -6,7 +6,10 @@ import secrets
 from http import HTTPStatus
 
 from gateway.api.front import error_response
-from normalization.errors import ImagegateError
+from normalization.errors import ImagegateError, RequestTooLarge
+
+HEAD_TOO_LARGE = 431
+"""RFC 6585, section 5. Without the application only a head can be too large; a body is 413."""
 
 
 def refusal(error: ImagegateError, request_id: str | None = None) -> bytes:
@@ -15,5 +18,6 @@ def refusal(error: ImagegateError, request_id: str | None = None) -> bytes:
     headers = [*response.raw_headers]
     headers.append((b"x-request-id", (request_id or f"req_{secrets.token_hex(16)}").encode()))
     headers.append((b"connection", b"close"))
-    line = f"HTTP/1.1 {error.status} {HTTPStatus(error.status).phrase}\r\n".encode()
+    status = HTTPStatus(HEAD_TOO_LARGE if isinstance(error, RequestTooLarge) else error.status)
+    line = f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode()
     return b"".join([line, *(name + b": " + value + b"\r\n" for name, value in headers), b"\r\n", bytes(response.body)])
