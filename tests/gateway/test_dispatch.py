@@ -2,86 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
-
 import pytest
 
-from gateway.backends import Backend
-from gateway.dispatch import Dispatcher, most_specific
-from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order
-from gateway.resending import Repeats, Resending
-from gateway.services.gates import Gate
-from gateway.submission import Driver
-from normalization import errors, planner
-from normalization.geometry import Offers
+from gateway.dispatch import most_specific
+from gateway.failing import FailureClass
+from gateway.outcome import CallResult
+from normalization import errors
 from normalization.plan import Call
-from normalization.rules import ROWS, Count, Profile, same, unsupported
-from normalization.vocabulary import Format, ImageRequest, Size
-from providers.base import Traits
+from tests.gateway.scripted import ScriptedDriver, candidate, dispatcher, failing, ok, order
 
-
-class Adapter:
-    traits = Traits()
-
-
-ROWS_OF_NOTHING = {name: unsupported("not here") for name in ROWS} | {"prompt": same("prompt"), "seed": same("seed")}
-
-
-def candidate(name: str, *, n: int, most: int = 4, seed: int | None = None) -> Candidate:
-    profile = Profile(name, f"{name}-model", ROWS_OF_NOTHING, Offers(), count=Count("n", most))
-    said = {"n": n} | ({} if seed is None else {"seed": seed})
-    request = ImageRequest("a fox", "m", n=n, seed=seed, said=said)
-    backend = Backend(name, cast("Any", Adapter()), (), Gate(100))
-    return Candidate(backend, profile, request, planner.plan(request, profile, name=name))
-
-
-def order(*candidates: Candidate) -> Order:
-    return Order("gen_1", "req_1", "m", "m", candidates)
-
-
-Answer = Callable[[Call], CallResult]
-
-
-def ok(call: Call, *, only: int | None = None) -> CallResult:
-    kept = call.places if only is None else call.places[:only]
-    pictures = {place: Delivered(f"picture {place}".encode(), Format.PNG, Size(8, 8)) for place in kept}
-    return CallResult(call.places, AttemptRecord("?", "?", "ok", 0.1), pictures, charge="charged", cost_micros=100)
-
-
-def failing(error: errors.ImagegateError, *, refused: bool) -> Answer:
-    def answer(call: Call) -> CallResult:
-        charge = "none" if refused else error.charge
-        return CallResult(
-            call.places, AttemptRecord("?", "?", error.code, 0.1), error=error, refused=refused, charge=charge
-        )
-
-    return answer
-
-
-@dataclass
-class ScriptedDriver:
-    """Answers each submission of a provider in turn; the last answer holds from then on."""
-
-    script: Mapping[str, list[Answer]]
-    submitted: list[tuple[str, Call]] = field(default_factory=list)
-    resending: Resending = field(default_factory=lambda: Resending(Repeats(most=0)))
-    transport: Any = None
-
-    async def submit(self, order: Order, candidate: Candidate, call: Call, deadline: float) -> CallResult:
-        self.submitted.append((candidate.plan.provider, call))
-        answers = self.script[candidate.plan.provider]
-        return (answers.pop(0) if len(answers) > 1 else answers[0])(call)
-
-
-def dispatcher(driver: ScriptedDriver) -> Dispatcher:
-    return Dispatcher(cast("Driver", driver), 40_000_000)
-
-
-REFUSED = failing(errors.UpstreamBusy("busy"), refused=True)
-UNKNOWN = failing(errors.OutcomeUnknown("lost"), refused=False)
-MODERATED = failing(errors.ModerationBlocked("no"), refused=True)
+REFUSED = failing(errors.UpstreamBusy("busy"), FailureClass.REFUSED)
+UNKNOWN = failing(errors.OutcomeUnknown("lost"), FailureClass.MAYBE)
+MODERATED = failing(errors.ModerationBlocked("no"), FailureClass.REFUSED)
 
 
 @pytest.mark.anyio
