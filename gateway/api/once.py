@@ -29,6 +29,7 @@ from normalization.errors import InvalidValue
 HEADER = "idempotency-key"
 RETRY = "x-stainless-retry-count"
 
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 _KEY = re.compile(r"[ -~]{1,255}")
 
 
@@ -74,7 +75,7 @@ def _key(request: Request) -> str | None:
 
 def fingerprint(path: str, content: Any) -> str:
     """SHA-256 of a path and of a content as canonical JSON, in hexadecimal."""
-    return hashlib.sha256(orjson.dumps([path, content], option=orjson.OPT_SORT_KEYS, default=_plain)).hexdigest()
+    return hashlib.sha256(orjson.dumps([path, content], option=_CANONICAL, default=_plain)).hexdigest()
 
 
 def _plain(value: Any) -> Any:
