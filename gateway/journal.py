@@ -89,7 +89,7 @@ class Journal:
     ) -> None:
         self.generations = generations
         self._storage = storage
-        self._limits = limits
+        self.limits = limits
         self._storage_seconds = storage_seconds
         self._lasting = lasting
         self._live: dict[str, Job] = {}
@@ -110,7 +110,7 @@ class Journal:
                 return job
         claim = self._claims[scope] = Claim(identity)
         try:
-            record = await self.generations.keyed(scope, time.time() - self._limits.idempotency_seconds)
+            record = await self.generations.keyed(scope, time.time() - self.limits.idempotency_seconds)
         except BaseException:
             self.release(claim)
             raise
@@ -210,7 +210,7 @@ class Journal:
 
     async def sweep(self, now: float) -> int:
         """Forget what is old."""
-        limits = self._limits
+        limits = self.limits
         answers = max(limits.undelivered_seconds, limits.idempotency_seconds, self._storage_seconds)
         ages = Ages(now - limits.ledger_days * DAY, now - answers, now - limits.idempotency_seconds)
         return await self.generations.sweep(ages)
@@ -258,7 +258,7 @@ class Journal:
 
     async def _save(self, job: Job) -> None:
         """Pictures that nobody was given are paid for all the same."""
-        seconds = self._limits.undelivered_seconds
+        seconds = self.limits.undelivered_seconds
         for picture in job.order.progress.made.values():
             try:
                 known = id(picture) in job.order.progress.stored
@@ -291,7 +291,7 @@ class Journal:
         """Hold a key to its number of records, without counting them at every request."""
         if not keyed:
             return
-        most = self._limits.idempotency_records
+        most = self.limits.idempotency_records
         self._trimmed[key_name] = self._trimmed.get(key_name, 0) + 1
         if self._trimmed[key_name] >= max(1, most // TRIMS):
             self._trimmed[key_name] = 0
