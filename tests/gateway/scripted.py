@@ -49,8 +49,8 @@ class Adapter:
 
 
 def backend(name: str, traits: Traits | None = None, time: Time | None = None, **more: Any) -> Backend:
-    clock = {} if time is None else {"clock": lambda: time.now}
-    known = {"circuits": Circuits(**clock), "speeds": Speeds(**clock)} | more
+    clock = Clock().now if time is None else time.clock.now
+    known: dict[str, Any] = {"circuits": Circuits(clock=clock), "speeds": Speeds(clock)} | more
     return Backend(name, cast("Any", Adapter(traits or Traits())), (), Gate(100), **known)
 
 
@@ -67,7 +67,7 @@ def candidate(
 ) -> Candidate:
     profile = Profile(name, f"{name}-model", ROWS_OF_NOTHING, Offers(), count=Count("n", most))
     given = {"n": n, **(said or {})} | ({} if seed is None else {"seed": seed})
-    request = ImageRequest("a fox", "m", n=n, seed=seed, said=given)
+    request = ImageRequest("a fox", "m", n=n, seed=seed, said=given, **(said or {}))
     plan = planner.plan(request, profile, name=name, price=price)
     return Candidate(at or backend(name), profile, request, plan, price, **more)
 
