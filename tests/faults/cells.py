@@ -229,7 +229,8 @@ JOBS: Mapping[str, Cell] = {
     "F27 job refused for content": Cell(
         simulated(soft_fail=True, message="NSFW content detected"), End(CONTENT), kinds=POLLED
     ),
-    "F28 job failed": Cell(simulated(soft_fail=True, message="out of memory"), End(FAILED), kinds=POLLED),
+    "F28 job failed": Cell(simulated(soft_fail=True, message="out of memory"), MADE, kinds=POLLED),
+    "F28 job failed again": Cell(simulated(soft_fail=True, message="no memory", times=2), End(FAILED), kinds=POLLED),
     "F29 job dreams": Cell(one(Fault(**LOOKS, answer=own(200, b'{"status": "DREAMING"}'))), MADE, kinds=POLLED),
 }
 """What happens to looks at a job that a provider has accepted."""
