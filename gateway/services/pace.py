@@ -52,6 +52,11 @@ class Pace:
             self._serve()
 
     @property
+    def followed(self) -> int:
+        """Jobs that are looked at."""
+        return self._followed
+
+    @property
     def queued(self) -> int:
         """Submissions that wait for their turn."""
         return len(self._submissions)

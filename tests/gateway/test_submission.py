@@ -3,184 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, cast
 
 import pytest
 
 from gateway import conversing
-from gateway.backends import Backend, Polling
-from gateway.finishing import Finisher
-from gateway.outcome import CallResult, Candidate, Delivered, Order
-from gateway.services.attempts import Attempts, NewAttempt, Settlement
+from gateway.failing import FailureClass
+from gateway.resending import Repeats
+from gateway.services import pace as pace_of_looks
 from gateway.services.gates import Gate
-from gateway.services.hosting import Hosting
-from gateway.services.signing import Signer
-from gateway.services.storage_memory import MemoryStorage
-from gateway.submission import Driver
-from normalization import errors, planner
-from normalization.geometry import Offers
-from normalization.plan import Call, Finish
-from normalization.rules import FREE, ROWS, Count, Price, Profile, same, unsupported
-from normalization.vocabulary import Format, ImageRequest, Size
-from providers.base import (
-    Artifact,
-    Broken,
-    Done,
-    Failed,
-    Pending,
-    Reply,
-    Stage,
-    Traits,
-    WireReply,
-    WireRequest,
-    Work,
-)
-from providers.transport import Target, Transport
-
-POLL = WireRequest("GET", "/jobs/1", purpose="poll")
-UPLOAD = WireRequest("POST", "/assets", purpose="upload")
-ACCEPTED = WireReply(202, b"accepted")
-FOUND = WireReply(200, b"done")
-BUSY = WireReply(200, b"busy")
-
-
-class Adapter:
-    """Reads the words above; what it submits is up to the test."""
-
-    type = "made-up"
-    base_url = "http://made.up"
-    known_models = ("m",)
-    traits = Traits(polled=True)
-
-    def __init__(self, first: WireRequest | Work) -> None:
-        self.first = first
-
-    def submit(self, call: Call, attempt: str) -> WireRequest | Work:
-        return self.first
-
-    def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
-        match reply.body:
-            case b"accepted":
-                return Pending(POLL, job="job-1")
-            case b"busy":
-                return Pending(POLL, job="job-1", after=0.0)
-            case b"done":
-                return Done(tuple(Artifact(data=b"picture") for _ in range(call.images)))
-            case b"uploaded":
-                return Pending(WireRequest("POST", "/make"), job=None)
-            case b"explode":
-                raise RuntimeError("a bug")
-            case _:
-                return Failed(errors.RejectedByProvider("no"), refused=True, outcome="http_400")
-
-
-Answer = WireReply | Broken | Callable[[], WireReply | Broken]
-
-
-@dataclass
-class ScriptedTransport:
-    answers: list[Answer]
-    sent: list[WireRequest] = field(default_factory=list)
-
-    async def exchange(self, request: WireRequest, target: Target, *, deadline: float) -> WireReply | Broken:
-        self.sent.append(request)
-        answer = self.answers.pop(0)
-        return answer() if callable(answer) else answer
-
-    async def repeat(
-        self, request: WireRequest, target: Target, *, deadline: float, before: Callable[[], Awaitable[None]]
-    ) -> WireReply | Broken:
-        await before()
-        return await self.exchange(request, target, deadline=deadline)
-
-
-@dataclass
-class Books:
-    """Attempts, with the order of everything that was written."""
-
-    written: list[tuple[str, Any]] = field(default_factory=list)
-    failing: errors.ImagegateError | None = None
-    forgetful: bool = False
-
-    async def begin(self, attempt: NewAttempt, generation: object = None) -> None:
-        if self.failing is not None:
-            raise self.failing
-        self.written.append(("begin", attempt))
-
-    async def accepted(self, attempt_id: str, job: str, resume: str | None = None) -> None:
-        self.written.append(("accepted", job))
-        if self.forgetful:
-            raise errors.StorageFull("no room left")
-
-    async def settle(self, attempt_id: str, settlement: Settlement) -> None:
-        self.written.append(("settle", settlement))
-
-    @property
-    def settlement(self) -> Settlement:
-        (settled,) = [value for word, value in self.written if word == "settle"]
-        assert isinstance(settled, Settlement)
-        return settled
-
-
-class Finishing:
-    """Takes every picture as it comes, but for those whose bytes say otherwise."""
-
-    async def finish(self, data: bytes, finish: Finish, deadline: float) -> Delivered:
-        if data == b"damaged":
-            raise errors.BadUpstreamImage("damaged")
-        return Delivered(data, Format.PNG, Size(8, 8))
-
-    async def draw(self, work: Work, pixels: int, deadline: float) -> bytes:
-        if work.function == "broken":
-            raise errors.GenerationFailed("no pencil")
-        return b"drawn"
-
-
-@dataclass
-class Scene:
-    books: Books
-    transport: ScriptedTransport
-    candidate: Candidate
-    driver: Driver
-    order: Order
-
-    async def run(self, deadline: float = 60.0) -> CallResult:
-        call = self.candidate.plan.calls[0]
-        until = time.monotonic() + deadline
-        return await self.driver.submit(self.order, self.candidate, call, until)
-
-
-def scene(
-    *answers: Answer,
-    first: WireRequest | Work | None = None,
-    n: int = 1,
-    price: Price | None = None,
-    gate: Gate | None = None,
-    queue_wait: float | None = None,
-) -> Scene:
-    rows: Mapping[str, Any] = {name: unsupported("no") for name in ROWS} | {"prompt": same("prompt")}
-    profile = Profile("made-up", "m", rows, Offers(), count=Count("n", 4))
-    request = ImageRequest("a fox", "m", n=n, said={"n": n}, user="u-1")
-    backend = Backend(
-        "p",
-        cast("Any", Adapter(first or WireRequest("POST", "/make"))),
-        (Target("http://made.up"),),
-        gate or Gate(2),
-        Polling(0.0, 1.0, 0.0),
-        itertools.count(),
-    )
-    plan = planner.plan(request, profile, name="p", price=price)
-    candidate = Candidate(backend, profile, request, plan, price)
-    books, transport = Books(), ScriptedTransport(list(answers))
-    hosting = Hosting(MemoryStorage(60), Signer([b"k" * 32], ttl=60))
-    driver = Driver(
-        cast("Transport", transport), cast("Attempts", books), cast("Finisher", Finishing()), hosting, queue_wait
-    )
-    return Scene(books, transport, candidate, driver, Order("gen_1", "req_1", "m", "m", (candidate,), "team"))
+from gateway.services.pace import Pace
+from normalization import errors
+from normalization.plan import Call
+from normalization.rules import FREE, Price
+from providers.base import Artifact, Broken, Done, Reply, Stage, Traits, WireReply, WireRequest, Work
+from providers.transport import Target
+from tests.gateway.submitting import ACCEPTED, BUSY, FOUND, UPLOAD, Adapter, Answer, scene
 
 
 @pytest.mark.anyio
@@ -373,3 +211,126 @@ async def test_the_cost_is_unknown_without_a_price_and_never_zero(price: Price |
     result = await here.run()
     assert (result.charge, result.cost_micros) == ("charged", cost)
     assert here.books.written[0][1].planned_cost_micros == cost
+
+
+A, B, C, D, E = FailureClass
+NO = WireReply(400, b"no")
+CUT = Broken(Stage.REPLY_BEGUN, "closed")
+LOST = Broken(Stage.BODY_SENT, "closed")
+KEYED = Traits(idempotent_submit=True, polled=True)
+FREELY = Traits(billable=False)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("answers", "traits", "failure", "state"),
+    [
+        ([Broken(Stage.CONNECTING, "dns")], None, A, "not_sent"),
+        ([Broken(Stage.CONNECTING, "tls")], None, A, "not_sent"),
+        ([Broken(Stage.HEADERS_SENT, "reset")], None, A, "not_sent"),
+        ([NO], None, B, "refused"),
+        ([LOST], None, C, "maybe"),
+        ([CUT], None, C, "maybe"),
+        ([LOST], FREELY, C, "failed"),
+        ([ACCEPTED, NO], None, D, "failed"),
+        ([ACCEPTED, LOST, WireReply(200, b"nothing")], None, E, "failed"),
+        ([FOUND], None, None, "done"),
+    ],
+)
+async def test_a_failure_has_the_class_of_how_far_the_work_may_have_come(
+    answers: list[Answer], traits: Traits | None, failure: FailureClass | None, state: str
+) -> None:
+    here = scene(*answers, traits=traits)
+    result = await here.run()
+    assert (result.failure, here.books.settlement.state) == (failure, state)
+
+
+@pytest.mark.anyio
+async def test_what_was_lost_where_nothing_is_charged_may_be_made_elsewhere() -> None:
+    result = await scene(LOST, traits=FREELY).run()
+    assert (result.refused, result.charge) == (True, "none")
+    assert not (await scene(LOST).run()).refused
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("trouble", [LOST, CUT, WireReply(500, b"lost"), Broken(Stage.BODY_SENT, "read_timeout")])
+async def test_where_the_key_buys_nothing_twice_an_unknown_outcome_is_asked_for_again(trouble: Answer) -> None:
+    here = scene(trouble, trouble, ACCEPTED, FOUND, traits=KEYED)
+    result = await here.run()
+    assert result.record.outcome == "ok"
+    assert [word for word, _ in here.books.written] == ["begin", "accepted", "settle"], "it is one attempt"
+    first, again, once_more, _ = here.transport.sent
+    assert first == again == once_more
+    assert here.time.slept == [0.2, 0.4]
+
+
+@pytest.mark.anyio
+async def test_an_outcome_stays_unknown_after_three_more_tries_whatever_they_say() -> None:
+    here = scene(LOST, NO, Broken(Stage.CONNECTING, "refused"), WireReply(429, b"no"), ACCEPTED, traits=KEYED)
+    result = await here.run()
+    assert (result.record.outcome, result.failure, result.refused) == ("unknown:closed", C, False)
+    assert (here.books.settlement.state, here.books.settlement.charge) == ("maybe", "unknown")
+    assert len(here.transport.sent) == 4
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("trouble", "traits", "repeats"),
+    [
+        (LOST, None, None),
+        (LOST, KEYED, Repeats(most=0)),
+        (NO, KEYED, None),
+        (Broken(Stage.CONNECTING, "refused"), KEYED, None),
+    ],
+)
+async def test_nothing_else_is_sent_again_with_the_same_key(
+    trouble: Answer, traits: Traits | None, repeats: Repeats | None
+) -> None:
+    here = scene(trouble, ACCEPTED, FOUND, traits=traits, repeats=repeats)
+    await here.run()
+    assert len(here.transport.sent) == 1
+
+
+@pytest.mark.anyio
+async def test_a_full_line_is_told_at_once_and_with_how_long_a_picture_takes() -> None:
+    gate = Gate(1, queue=0)
+    here = scene(FOUND, gate=gate)
+    here.candidate.backend.speeds.delivered("m", 12.0)
+    async with gate.enter(None):
+        result = await here.run()
+    assert (type(result.error), result.record.outcome, result.failure) == (errors.Overloaded, "queue_full", A)
+    assert result.error is not None
+    assert result.error.retry_after == 12.0
+    assert result.refused
+    assert here.books.written == []
+
+
+@pytest.mark.anyio
+async def test_a_submission_whose_turn_does_not_come_is_not_begun() -> None:
+    pace = Pace(1, 60.0)
+    await pace.turn()
+    here = scene(FOUND, pace=pace, queue_wait=0.01)
+    result = await here.run()
+    assert result.record.outcome == "queue_timeout"
+    assert (here.books.written, here.transport.sent) == ([], [])
+
+
+@pytest.mark.anyio
+async def test_every_request_of_a_submission_counts_and_the_first_one_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pace_of_looks, "LOOKS_SHARE", 1e9)  # else the one look would wait for half a minute
+    pace = Pace(3, 60.0)
+    here = scene(WireReply(200, b"uploaded"), ACCEPTED, FOUND, first=UPLOAD, pace=pace)
+    result = await here.run()
+    assert result.record.outcome == "ok"
+    assert len(here.transport.sent) == 3
+    assert not pace.followed, "the job has ended"
+    with pytest.raises(TimeoutError):
+        await pace.turn(time.monotonic() + 0.001)
+
+
+@pytest.mark.anyio
+async def test_a_look_whose_turn_does_not_come_before_the_deadline_ends_the_wait() -> None:
+    here = scene(ACCEPTED, FOUND, pace=Pace(1, 60.0))
+    result = await here.run(deadline=0.02)
+    assert (result.record.outcome, result.failure) == ("generation_timeout", D)
+    assert here.books.settlement.charge == "unknown"
