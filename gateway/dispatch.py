@@ -17,6 +17,7 @@ from gateway.failing import UNKNOWN
 from gateway.outcome import CallResult, Candidate, Delivered, OnUnknown, Order, Outcome, Part
 from gateway.probing import Probes
 from gateway.retrying import Retrying
+from gateway.services.weights import Weights
 from gateway.submission import Driver
 from normalization import planner
 from normalization.errors import (
@@ -44,12 +45,15 @@ class Dispatcher:
     driver: Driver
     output_pixels_most: int
     probes: Probes = field(default_factory=Probes)
+    weights: Weights = field(default_factory=Weights)
 
     async def run(self, order: Order, deadline: float) -> Outcome:
         """The pictures, or the most specific error when there is not a single one.
 
-        `deadline` is absolute, on the monotonic clock. Raises ImagegateError.
+        `deadline` is absolute, on the monotonic clock. Raises ImagegateError; Overloaded where memory has no room for
+        more pictures, before anything is asked for.
         """
+        await self.weights.room()
         work, postponed = _Work(self, order, deadline), []
         for candidate in order.candidates:
             if work.over:

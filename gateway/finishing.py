@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urljoin
 
@@ -12,6 +12,7 @@ from gateway.backends import origin
 from gateway.config.limits import Limits
 from gateway.outcome import Delivered
 from gateway.services.codecs import CodecError, CodecPool
+from gateway.services.weights import Weights
 from normalization.errors import BadUpstreamImage, GenerationFailed, GenerationTimeout, ResultUnavailable
 from normalization.pictures import BadPicture, FinishOptions
 from normalization.plan import Finish
@@ -22,6 +23,9 @@ from providers.transport import Target
 
 FETCHES = 4
 """Looks for one result: it is paid for, and a GET is safe to repeat."""
+RESULT_BYTES = 4 * 1024 * 1024
+"""What a picture is taken to weigh that nobody has seen yet."""
+
 TRANSIENT = frozenset({"refused", "timeout", "status", "dns", "slow", "broken"})
 
 
@@ -47,6 +51,7 @@ class Finisher:
     options: FinishOptions
     policy: FetchPolicy
     """For results; a provider's own origin is trusted besides."""
+    weights: Weights = field(default_factory=Weights)
 
     async def draw(self, work: Work, pixels: int, deadline: float) -> bytes:
         """Have a picture made in the codec pool."""
@@ -67,7 +72,8 @@ class Finisher:
         policy = replace(self.policy, trusted_origin=origin(target.base_url) if target.base_url else None)
         for attempt in range(FETCHES):
             try:
-                return (await self.fetcher.fetch(absolute, policy=policy, deadline=deadline)).data
+                async with self.weights.hold(RESULT_BYTES):
+                    return (await self.fetcher.fetch(absolute, policy=policy, deadline=deadline)).data
             except Unfetchable as error:
                 if error.code not in TRANSIENT:
                     raise BadUpstreamImage("the provider's result cannot be used", detail=str(error)) from error
@@ -78,6 +84,7 @@ class Finisher:
 
     async def finish(self, data: bytes, finish: Finish, deadline: float) -> Delivered:
         """Check a provider's picture and make it what the plan promises. Raises BadUpstreamImage."""
+        raw = self.weights.keep(len(data))
         try:
             done = await self.pool.finish(data, finish, self.options, deadline=deadline)
         except TimeoutError as error:
@@ -86,6 +93,8 @@ class Finisher:
             raise BadUpstreamImage(
                 "the provider's picture cannot be used: it is damaged, too large or not a picture", detail=str(error)
             ) from error
+        finally:
+            raw.release()
         return Delivered(
             data=done.data,
             format=done.format,
@@ -94,4 +103,5 @@ class Finisher:
             source_size=done.source_size,
             enlarged=done.enlarged,
             flattened=done.flattened,
+            weight=self.weights.keep(len(done.data)),
         )

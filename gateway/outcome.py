@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from gateway.backends import Backend
 from gateway.failing import FailureClass
 from gateway.services.generations import NewGeneration
+from gateway.services.weights import Weight
 from normalization.errors import Charge, ImagegateError
 from normalization.plan import Plan
 from normalization.rules import Price, Profile
@@ -178,6 +179,8 @@ class Delivered:
     flattened: bool = False
     repair: str | None = None
     """What had to be put right before the picture could be read, in words."""
+    weight: Weight | None = field(default=None, repr=False, compare=False)
+    """Counts the bytes for as long as they lie in memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,9 @@ HEADERS_MOST = 256
 
 _WATCH_SECONDS = 0.5
 
+Sleep = Callable[[float], Awaitable[None]]
+Room = Callable[[int | None], contextlib.AbstractAsyncContextManager[object]]
+
 _NEVER_CONNECTED = (
     httpx.ConnectError,
     httpx.ConnectTimeout,
@@ -178,14 +181,15 @@ class _NoCookies(httpx.Cookies):
 class Transport:
     """The one HTTP client of the process, for every provider. An async context manager, or call `aclose`.
 
-    `tls` replaces the certificates that are trusted, `sleep` the pause between repeats.
+    `tls` replaces the certificates that are trusted, `sleep` the pause between repeats; a reply is read within `room`.
     """
 
     def __init__(
-        self, *, tls: ssl.SSLContext | None = None, sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self, *, tls: ssl.SSLContext | None = None, sleep: Sleep = asyncio.sleep, room: Room = contextlib.nullcontext
     ) -> None:
         self._tls = tls or trust()
         self._sleep = sleep
+        self._room = room
         self._client = httpx.AsyncClient(
             transport=AiohttpTransport(client=self._session, verify=self._tls, trust_env=False),
             trust_env=False,
@@ -250,8 +254,10 @@ class Transport:
             encoding = headers.get("content-encoding", "identity").strip().lower()
             if encoding not in ("", "identity"):
                 return Broken(course.stage, "encoding", "a Content-Encoding although identity was asked for")
-            with _Watch(course.response):
-                body = await _read(response, headers.get("content-length"), most)
+            declared = int(length) if (length := headers.get("content-length", "")).isdecimal() else None
+            async with self._room(declared):
+                with _Watch(course.response):
+                    body = await _read(response, declared, most)
             course.finish()
             return WireReply(response.status_code, body, headers)
         finally:
@@ -292,8 +298,8 @@ class Transport:
         return await retrying(once)
 
 
-async def _read(response: httpx.Response, declared: str | None, most: int) -> bytes:
-    gathering = Gathering(int(declared) if declared and declared.isdecimal() else None, most)
+async def _read(response: httpx.Response, declared: int | None, most: int) -> bytes:
+    gathering = Gathering(declared, most)
     async for chunk in cast("httpx.AsyncByteStream", response.stream):
         gathering.add(chunk)
     return gathering.body()

@@ -52,7 +52,9 @@ class Limits(Section):
     queue_wait_seconds: Seconds | None = Field(
         None, description="How long a request may wait for its provider; null = until its deadline."
     )
-    in_flight_picture_bytes: Bytes = Field(256 * MIB, description="Bytes of pictures held in memory at once.")
+    in_flight_picture_bytes: Bytes = Field(
+        256 * MIB, description="Bytes of pictures in memory from which on new work waits, and is refused."
+    )
     auth_failures_per_minute: Count = Field(
         20, description="Wrong keys from one address before it is refused; keys that were right from there go on."
     )
@@ -144,7 +146,6 @@ class Limits(Section):
 
 NOT_YET = frozenset(
     {
-        "in_flight_picture_bytes",
         "codec_queue",
         "pool_seconds",
     }

@@ -1,8 +1,9 @@
 """Weights: how many bytes of pictures lie in memory at once.
 
-Two kinds of bytes weigh. What is about to be read waits its turn, first come, first served, and one always gets
-through, so that nothing that is paid for stays unread because slow clients hold all there is. What is there already
-cannot wait: it is only counted, for as long as anything refers to it, and holds up those in line.
+What is there is counted for as long as anything refers to it. What is about to be read waits its turn, first come,
+first served, but not for ever, and one always gets through: it is paid for, and must not be lost because slow clients
+hold all there is. What would begin new work waits behind both, and is refused where it waits too long. So no more lies
+in memory than the budget and what was under way when it was spent.
 """
 
 from __future__ import annotations
@@ -12,12 +13,27 @@ import contextlib
 import threading
 import weakref
 from collections import deque
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
 from normalization.errors import Overloaded
 
+BYTES_MOST = 256 * 1024 * 1024
+
+SHORT_BYTES = 256 * 1024
+UNKNOWN_BYTES = 1024 * 1024
+
+READ_SECONDS = 20.0
+"""How long a reply waits to be read: no provider keeps an idle connection for long."""
+
+ROOM_SECONDS = 30.0
+"""How long new work waits for room."""
+
 RETRY_SECONDS = 5.0
 """What a client is told to wait where nobody knows when others have read their pictures."""
+
+
+Line = deque[tuple[int, asyncio.Future[None]]]
 
 
 class Weight:
@@ -35,11 +51,12 @@ class Weight:
 
 
 class Weights:
-    """At most `most` bytes, for one event loop; what is kept without waiting can make it more."""
+    """A budget of `most` bytes, for one event loop."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int = BYTES_MOST) -> None:
         self._most = most
-        self._line: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._line: Line = deque()
+        self._new: Line = deque()
         self._inside = 0
         self._thread = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -48,15 +65,24 @@ class Weights:
     @property
     def waiting(self) -> int:
         """How many wait for their turn."""
-        return len(self._line)
+        return len(self._line) + len(self._new)
 
-    def hold(self, amount: int, deadline: float | None = None) -> _Turn:
-        """`async with weights.hold(length, deadline) as turn:` is the time in which so many bytes are read and worked
-        on; `turn.resize` where they turn out more or fewer. With 0 it only waits until there is room for anything.
+    def hold(self, amount: int) -> AbstractAsyncContextManager[None]:
+        """`async with weights.hold(length):` is the time in which so many bytes are read. It waits its turn, for
+        READ_SECONDS at most."""
+        return _Turn(self, amount)
 
-        `deadline` is in the loop's time; None = wait for ever. Raises Overloaded at the deadline.
-        """
-        return _Turn(self, amount, deadline)
+    def reply(self, declared: int | None) -> AbstractAsyncContextManager[None]:
+        """`hold` for a reply of that length, None = it does not say. What is too short for a picture never waits."""
+        expected = UNKNOWN_BYTES if declared is None else declared
+        return self.hold(expected) if expected >= SHORT_BYTES else contextlib.nullcontext()
+
+    async def room(self) -> None:
+        """Return once there is room. Raises Overloaded after ROOM_SECONDS."""
+        if not await self._enter(0, ROOM_SECONDS, self._new):
+            raise Overloaded(
+                f"pictures of {self._most} bytes lie in memory already; try again later", retry_after=RETRY_SECONDS
+            )
 
     def keep(self, amount: int) -> Weight:
         """Count bytes that are there, without waiting, until the weight is released or forgotten, in any thread."""
@@ -68,31 +94,31 @@ class Weights:
         if self._loop is None:
             self._loop, self._thread = asyncio.get_running_loop(), threading.get_ident()
 
-    async def _enter(self, amount: int, deadline: float | None) -> None:
+    async def _enter(self, amount: int, seconds: float, line: Line) -> bool:
+        """Take so many; False where the turn did not come in time, and nothing is taken."""
         self._bind()
-        if not self._line and self._fits(amount):
+        if not self._line and not line and self._fits(amount):
             self._take(amount)
-            return
+            return True
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._line.append((amount, turn))
+        line.append((amount, turn))
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(seconds):
                 await turn
-        except BaseException as error:
-            self._withdraw(amount, turn)
-            if isinstance(error, TimeoutError):
-                raise Overloaded(
-                    f"pictures of {self._most} bytes are in memory already (limits.in_flight_picture_bytes)",
-                    retry_after=RETRY_SECONDS,
-                ) from None
+        except TimeoutError:
+            self._withdraw(amount, turn, line)
+            return False
+        except asyncio.CancelledError:
+            self._withdraw(amount, turn, line)
             raise
+        return True
 
-    def _withdraw(self, amount: int, turn: asyncio.Future[None]) -> None:
+    def _withdraw(self, amount: int, turn: asyncio.Future[None], line: Line) -> None:
         if turn.done() and not turn.cancelled():  # its turn came, but its owner will not
             self._leave(amount)
             return
         with contextlib.suppress(ValueError):
-            self._line.remove((amount, turn))
+            line.remove((amount, turn))
         self._advance()
 
     def _fits(self, amount: int) -> bool:
@@ -109,11 +135,14 @@ class Weights:
         self._advance()
 
     def _advance(self) -> None:
-        while self._line and (self._line[0][1].done() or self._fits(self._line[0][0])):
-            amount, turn = self._line.popleft()
-            if not turn.done():
-                self._take(amount)
-                turn.set_result(None)
+        for line in (self._line, self._new):
+            while line and (line[0][1].done() or self._fits(line[0][0])):
+                amount, turn = line.popleft()
+                if not turn.done():
+                    self._take(amount)
+                    turn.set_result(None)
+            if line:
+                return
 
     def _drop(self, amount: int) -> None:
         if threading.get_ident() == self._thread:
@@ -129,27 +158,19 @@ class Weights:
 
 
 class _Turn:
-    """One stay: bytes that are read and worked on."""
+    """One stay: bytes that are read."""
 
-    __slots__ = ("_amount", "_asked", "_deadline", "_weights")
+    __slots__ = ("_amount", "_weights")
 
-    def __init__(self, weights: Weights, amount: int, deadline: float | None) -> None:
+    def __init__(self, weights: Weights, amount: int) -> None:
         self._weights = weights
-        self._asked = self._amount = amount
-        self._deadline = deadline
-
-    async def __aenter__(self) -> _Turn:
-        await self._weights._enter(self._asked, self._deadline)
-        return self
-
-    def resize(self, amount: int) -> None:
-        """So many they are in truth. More does not wait; it holds up others."""
-        self._weights.held += amount - self._amount
         self._amount = amount
-        self._weights._advance()
+
+    async def __aenter__(self) -> None:
+        if not await self._weights._enter(self._amount, READ_SECONDS, self._weights._line):
+            self._weights._take(self._amount)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.resize(self._asked)
-        self._weights._leave(self._asked)
+        self._weights._leave(self._amount)

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from gateway.services import weights as weighing
 from gateway.services.weights import Weights
 from normalization.errors import Overloaded
 
@@ -14,17 +15,21 @@ pytestmark = pytest.mark.anyio
 
 
 class Holder:
-    """Somebody who holds bytes until told to let go."""
+    """Somebody who holds bytes until told to let go; with none, somebody who waits for room."""
 
-    def __init__(self, weights: Weights, amount: int, deadline: float | None = None) -> None:
+    def __init__(self, weights: Weights, amount: int) -> None:
         self.inside = asyncio.Event()
         self._let_go = asyncio.Event()
-        self.task = asyncio.create_task(self._hold(weights, amount, deadline))
+        self.task = asyncio.create_task(self._hold(weights, amount) if amount else self._room(weights))
 
-    async def _hold(self, weights: Weights, amount: int, deadline: float | None) -> None:
-        async with weights.hold(amount, deadline):
+    async def _hold(self, weights: Weights, amount: int) -> None:
+        async with weights.hold(amount):
             self.inside.set()
             await self._let_go.wait()
+
+    async def _room(self, weights: Weights) -> None:
+        await weights.room()
+        self.inside.set()
 
     async def end(self) -> None:
         self._let_go.set()
@@ -70,8 +75,7 @@ async def test_what_is_larger_than_all_goes_through_alone() -> None:
 async def test_what_clients_do_not_read_stops_new_work_but_not_what_is_under_way() -> None:
     weights = Weights(100)
     kept = weights.keep(150)
-    first, second = Holder(weights, 10), Holder(weights, 10)
-    new = Holder(weights, 0)
+    new, first, second = Holder(weights, 0), Holder(weights, 10), Holder(weights, 10)
     await settled()
     assert (first.inside.is_set(), second.inside.is_set(), new.inside.is_set()) == (True, False, False)
     await first.end()
@@ -86,15 +90,38 @@ async def test_what_clients_do_not_read_stops_new_work_but_not_what_is_under_way
     assert weights.held == 0
 
 
-async def test_who_waits_too_long_is_told_when_to_come_again() -> None:
+async def test_new_work_that_waits_too_long_is_told_when_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weighing, "ROOM_SECONDS", 0.01)
     weights = Weights(100)
     kept = weights.keep(101)
-    with pytest.raises(Overloaded, match=r"limits\.in_flight_picture_bytes") as refused:
-        async with weights.hold(0, asyncio.get_running_loop().time() + 0.01):
-            raise AssertionError("there was no room")
+    with pytest.raises(Overloaded, match="pictures of 100 bytes") as refused:
+        await weights.room()
     assert refused.value.retry_after == 5
     assert weights.waiting == 0
     kept.release()
+    await weights.room()
+
+
+async def test_what_is_paid_for_is_read_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(weighing, "READ_SECONDS", 0.01)
+    weights = Weights(100)
+    first, second = Holder(weights, 100), Holder(weights, 100)
+    await asyncio.wait_for(second.inside.wait(), 20)
+    assert (first.inside.is_set(), weights.held, weights.waiting) == (True, 200, 0)
+    await first.end()
+    await second.end()
+    assert weights.held == 0
+
+
+async def test_what_is_too_short_for_a_picture_never_waits() -> None:
+    weights = Weights(1)
+    async with weights.reply(2000):
+        assert weights.held == 0
+    async with weights.reply(None):
+        assert weights.held == weighing.UNKNOWN_BYTES
+    async with weights.reply(10_000_000):
+        assert weights.held == 10_000_000
+    assert weights.held == 0
 
 
 async def test_a_weight_lies_as_long_as_somebody_refers_to_it_in_whichever_thread() -> None:
@@ -109,22 +136,6 @@ async def test_a_weight_lies_as_long_as_somebody_refers_to_it_in_whichever_threa
     thread.join()
     assert weights.held == 0
     await waiting.end()
-
-
-async def test_a_size_that_was_a_guess_is_put_right() -> None:
-    weights = Weights(100)
-    async with weights.hold(80) as turn:
-        waiting = Holder(weights, 30)
-        await settled()
-        assert not waiting.inside.is_set()
-        turn.resize(70)
-        await settled()
-        assert waiting.inside.is_set()
-        turn.resize(200)
-        assert weights.held == 230
-    assert weights.held == 30
-    await waiting.end()
-    assert weights.held == 0
 
 
 @pytest.mark.parametrize("turn_came", [False, True])

@@ -1,0 +1,75 @@
+"""Pictures in memory, from the provider's reply to the client's socket: counted, and let go."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.app import create_app
+from gateway.container import Services
+from gateway.services import weights
+from tests.raw import PROVIDED
+from tests.served import settings_of
+from tests.simulators import openai_simulator
+
+pytestmark = pytest.mark.anyio
+
+PICTURE = {"prompt": "a red fox", "size": "64x64", "response_format": "b64_json"}
+
+
+@pytest.fixture
+async def door(tmp_path: Path) -> AsyncIterator[tuple[httpx.AsyncClient, Services]]:
+    with openai_simulator() as upstream:
+        providers = {
+            **PROVIDED["providers"],
+            "up": {"type": "openai", "base_url": upstream.base_url, "api_key": "k"},
+        }
+        models = {**PROVIDED["models"], "m": {"routes": [{"provider": "up", "model": "x"}]}}
+        config = {"providers": providers, "models": models, "limits": {"in_flight_picture_bytes": 1_000_000}}
+        app = create_app(settings_of(tmp_path, config))
+        services: Services = app.state.services
+        await services.start()
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://here") as client:
+            yield client, services
+        await services.close()
+
+
+@pytest.mark.parametrize("model", ["sketch", "m"])
+async def test_what_is_answered_lies_in_memory_no_more(
+    door: tuple[httpx.AsyncClient, Services], model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, services = door
+    kept: list[int] = []
+    keep = services.weights.keep
+
+    def noted(amount: int) -> weights.Weight:
+        kept.append(amount)
+        return keep(amount)
+
+    monkeypatch.setattr(services.weights, "keep", noted)
+    response = await client.post("/v1/images/generations", json={**PICTURE, "model": model})
+    assert response.status_code == 200
+    gc.collect()
+    assert len(kept) == 2  # as it came, and as it went
+    assert all(amount > 50 for amount in kept)
+    assert services.weights.held == 0
+
+
+async def test_new_work_is_refused_while_others_fill_memory(
+    door: tuple[httpx.AsyncClient, Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(weights, "ROOM_SECONDS", 0.05)
+    client, services = door
+    unread = services.weights.keep(1_000_001)
+    response = await client.post("/v1/images/generations", json=PICTURE)
+    assert response.status_code == 503
+    assert response.json()["error"]["code"] == "overloaded"
+    assert response.headers["retry-after"] == "5"
+    assert response.headers["x-should-retry"] == "true"
+    assert (await client.get("/healthz")).status_code == 200
+    unread.release()
+    assert (await client.post("/v1/images/generations", json=PICTURE)).status_code == 200
