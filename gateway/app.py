@@ -17,6 +17,7 @@ from gateway.api.responses import endpoint as responses
 from gateway.api.writers import restored
 from gateway.config.model import Settings
 from gateway.container import Services
+from gateway.services.sharing import Sharing
 
 EXPOSED = (
     "x-request-id",
@@ -60,9 +61,10 @@ ROUTES = (
 )
 
 
-def create_app(settings: Settings) -> Starlette:
-    """The gateway. Its services start with the first request or the server's start-up, whichever comes first."""
-    services = Services(settings, restored)
+def create_app(settings: Settings, sharing: Sharing | None = None) -> Starlette:
+    """The gateway. Its services start with the first request or the server's start-up, whichever comes first.
+    `sharing`: where other processes serve with this one."""
+    services = Services(settings, restored, sharing)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -17,8 +17,9 @@ from gateway.services.breakers import Breaking, Circuits
 from gateway.services.gates import Gate
 from gateway.services.pace import Pace
 from gateway.services.retry_budget import RetryBudget
+from gateway.services.sharing import Alone, Sharing
 from gateway.services.speeds import Speeds
-from providers.base import Notifying, Options, Provider, Traits
+from providers.base import Notifying, Options, Provider
 from providers.registry import PROVIDERS
 from providers.transport import Target
 
@@ -108,11 +109,30 @@ def local(url: str) -> bool:
         return "." not in host or host.endswith((".localhost", ".local", ".internal"))
 
 
-def build_backends(settings: Settings, before: Mapping[str, Backend] | None = None) -> Mapping[str, Backend]:
+def build_backends(
+    settings: Settings, before: Mapping[str, Backend] | None = None, sharing: Sharing | None = None
+) -> Mapping[str, Backend]:
     """Every configured provider by its name. A provider that was there `before` keeps its gate, its pace and what is
-    known of its health, but for what the new configuration may have mended."""
+    known of its health, but for what the new configuration may have mended. `sharing`: where other processes count with
+    this one."""
     old = before or {}
-    return {name: _build(name, entry, settings, old.get(name)) for name, entry in settings.providers.items()}
+    sharing = sharing or Alone()
+    made = {}
+    for name, entry in settings.providers.items():
+        counts = _remembered(old[name]) if name in old else _counts(name, settings.limits, sharing)
+        made[name] = _build(name, entry, settings, counts)
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Counts:
+    """What counts on from one configuration to the next."""
+
+    gate: Gate
+    pace: Pace
+    circuits: Circuits
+    speeds: Speeds
+    retry_budget: RetryBudget
 
 
 def _webhook_url(name: str, entry: ProviderEntry, settings: Settings) -> str | None:
@@ -125,7 +145,7 @@ def _webhook_url(name: str, entry: ProviderEntry, settings: Settings) -> str | N
     return f"{base.rstrip('/')}/webhooks/{name}"
 
 
-def _build(name: str, entry: ProviderEntry, settings: Settings, before: Backend | None) -> Backend:
+def _build(name: str, entry: ProviderEntry, settings: Settings, counts: _Counts) -> Backend:
     limits = settings.limits
     webhook_url = _webhook_url(name, entry, settings)
     adapter = PROVIDERS[entry.type](
@@ -148,18 +168,22 @@ def _build(name: str, entry: ProviderEntry, settings: Settings, before: Backend 
         webhooks = Webhooks(adapter, secret)
     usually = replace(polling or Polling(), late=limits.poll_late_seconds, late_factor=limits.poll_late_factor)
     usual = WORKER_CONCURRENT * len(targets) if entry.type == "flux_worker" else CONCURRENT
-    gate, pace = _doors(entry, adapter.traits, limits, usual, before)
-    backend = Backend(
+    requests, seconds = paced(entry.requests_per_minute, adapter.traits.rps)
+    counts.gate.resize(entry.max_concurrent or usual)
+    counts.pace.change(requests, seconds, queue=limits.queue_length)
+    return Backend(
         name=name,
         adapter=adapter,
         targets=targets,
-        gate=gate,
+        gate=counts.gate,
         polling=RARE if webhooks and polling is None else usually,
         polling_told=usually,
         webhooks=webhooks,
-        pace=pace,
+        pace=counts.pace,
+        circuits=counts.circuits,
+        speeds=counts.speeds,
+        retry_budget=counts.retry_budget,
     )
-    return _with_memory(backend, limits, before)
 
 
 def _targets(entry: ProviderEntry, adapter: Provider, secret: str | None, limits: Limits) -> tuple[Target, ...]:
@@ -177,19 +201,6 @@ def _targets(entry: ProviderEntry, adapter: Provider, secret: str | None, limits
     )
 
 
-def _doors(
-    entry: ProviderEntry, traits: Traits, limits: Limits, usual: int, before: Backend | None
-) -> tuple[Gate, Pace]:
-    """How many submissions go in at a time, and how many requests in a span."""
-    most = entry.max_concurrent or usual
-    requests, seconds = paced(entry.requests_per_minute, traits.rps)
-    if before is None:
-        return Gate(most, queue=limits.queue_length), Pace(requests, seconds, queue=limits.queue_length)
-    before.gate.resize(most)
-    before.pace.change(requests, seconds, queue=limits.queue_length)
-    return before.gate, before.pace
-
-
 def paced(per_minute: int | None, per_second: float | None) -> tuple[int | None, float]:
     """So many requests in so many seconds: what the operator says, else what the provider tolerates, else no limit."""
     if per_minute is not None:
@@ -199,11 +210,13 @@ def paced(per_minute: int | None, per_second: float | None) -> tuple[int | None,
     return max(1, round(per_second * RPS_SECONDS)), RPS_SECONDS
 
 
-def _with_memory(backend: Backend, limits: Limits, before: Backend | None) -> Backend:
-    """What is known of a provider's health outlives a reload, but a key or an empty account may have been mended."""
-    if before is not None:
-        before.circuits.forgive()
-        return replace(backend, circuits=before.circuits, speeds=before.speeds, retry_budget=before.retry_budget)
+def _remembered(before: Backend) -> _Counts:
+    """What is known of a provider outlives a reload, but a key or an empty account may have been mended."""
+    before.circuits.forgive()
+    return _Counts(before.gate, before.pace, before.circuits, before.speeds, before.retry_budget)
+
+
+def _counts(name: str, limits: Limits, sharing: Sharing) -> _Counts:
     breaking = Breaking(
         failures=limits.breaker_failures,
         percent=limits.breaker_percent,
@@ -212,5 +225,10 @@ def _with_memory(backend: Backend, limits: Limits, before: Backend | None) -> Ba
         open_first=limits.breaker_open_seconds,
         open_most=limits.breaker_open_most_seconds,
     )
-    budget = RetryBudget(limits.retry_budget_percent, limits.retry_budget_least)
-    return replace(backend, circuits=Circuits(breaking), retry_budget=budget)
+    return _Counts(
+        gate=sharing.gate(name, CONCURRENT, queue=limits.queue_length),
+        pace=sharing.pace(name, None, 60.0, queue=limits.queue_length),
+        circuits=sharing.circuits(name, breaking),
+        speeds=Speeds(),
+        retry_budget=RetryBudget(limits.retry_budget_percent, limits.retry_budget_least),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -11,6 +12,7 @@ from typing import Any
 from gateway.api.callers import Keyring
 from gateway.backends import build_backends
 from gateway.config.model import Settings
+from gateway.config.reloading import taken_over
 from gateway.dispatch import Dispatcher
 from gateway.finishing import Finisher, result_policy
 from gateway.jobs import Finished, Job, Jobs
@@ -23,22 +25,21 @@ from gateway.routing import Catalogue
 from gateway.services import heap
 from gateway.services.attempts_sqlite import SqliteAttempts
 from gateway.services.codecs import CodecPool, PoolSettings
+from gateway.services.gates import GateFull
 from gateway.services.generations_sqlite import SqliteGenerations
 from gateway.services.hosting import Hosting
 from gateway.services.intake import Intake
-from gateway.services.rates import KeyRates
 from gateway.services.responses import Responses
 from gateway.services.responses_memory import MemoryResponses
 from gateway.services.responses_sqlite import SqliteResponses
+from gateway.services.sharing import Alone, Sharing
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.spool import Spool
 from gateway.services.storage import Storage
 from gateway.services.storage_file import FileStorage
 from gateway.services.storage_memory import MemoryStorage
-from gateway.services.wakes import Wakes
-from gateway.services.weights import Weights
 from gateway.submission import Driver
-from normalization.errors import ImagegateError, InternalError, OperatorError, Overloaded
+from normalization.errors import Draining, ImagegateError, InternalError, OperatorError, Overloaded
 from normalization.pictures import FinishOptions, Limits
 from normalization.vocabulary import MEGAPIXEL
 from providers.fetch import Fetcher
@@ -58,18 +59,20 @@ Restore = Callable[["Services", Mapping[str, Any]], Writing | None]
 class Services:
     """What endpoints and the command line work with. `start` before the first request, `close` after the last."""
 
-    def __init__(self, settings: Settings, restore: Restore | None = None) -> None:
-        """`restore`: jobs that other processes left are taken up; None = they are left alone."""
+    def __init__(self, settings: Settings, restore: Restore | None = None, sharing: Sharing | None = None) -> None:
+        """`restore`: jobs that other processes left are taken up; None = they are left alone. `sharing`: where other
+        processes serve with this one."""
         self.settings = settings
+        self.sharing = sharing or Alone()
         self._restore = restore
         self.created = int(time.time())
         self.catalogue = Catalogue(settings)
-        self.backends = build_backends(settings)
+        self.backends = build_backends(settings, sharing=self.sharing)
         self.ordering = Ordering(settings, self.catalogue, self.backends)
         self.keyring = Keyring(settings)
-        self.rates = KeyRates(settings.auth.keys)
+        self.rates = self.sharing.rates(settings.auth.keys)
         self.jobs = Jobs()
-        self.wakes = Wakes()
+        self.wakes = self.sharing.wakes()
         self.storage: Storage
         self.signer: Signer
         self.hosting: Hosting
@@ -79,7 +82,6 @@ class Services:
         self.journal: Journal
         self.responses: Responses
         self.pool: CodecPool
-        self.weights: Weights
         self.transport: Transport
         self.fetcher: Fetcher
         self.dispatcher: Dispatcher
@@ -89,10 +91,8 @@ class Services:
     def reload(self, settings: Settings) -> None:
         """Take over providers, models, keys and how requests are fitted; the rest holds until a restart. Work under
         way goes on as it was planned."""
-        kept = {"auth": settings.auth, "providers": settings.providers, "models": settings.models}
-        kept |= {"default_model": settings.default_model, "normalization": settings.normalization}
-        merged = self.settings.model_copy(update=kept)
-        backends = build_backends(merged, self.backends)
+        merged = taken_over(self.settings, settings)
+        backends = build_backends(merged, self.backends, self.sharing)
         catalogue = Catalogue(merged)
         self.ordering = Ordering(merged, catalogue, backends)
         self.settings, self.catalogue, self.backends = merged, catalogue, backends
@@ -108,7 +108,8 @@ class Services:
 
     async def _start(self) -> None:
         heap.keep()
-        settings, limits = self.settings, self.settings.limits
+        await self.sharing.start()
+        settings, limits = self.settings, self.sharing.own(self.settings.limits)
         data_dir = settings.server.data_dir
         await asyncio.to_thread(data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
         given = settings.storage.signing_key
@@ -137,8 +138,7 @@ class Services:
                 memory_most=limits.codec_memory_bytes,
             )
         )
-        self.weights = Weights(limits.in_flight_picture_bytes)
-        self.transport = Transport(room=self.weights.reply)
+        self.transport = Transport()
         self.fetcher = Fetcher()
         self.spool = Spool(data_dir)
         self.intake = Intake(self.pool, self.fetcher, self.spool, limits, settings.network.allow_private)
@@ -154,7 +154,6 @@ class Services:
                 ),
             ),
             policy=result_policy(limits, settings.network.allow_private),
-            weights=self.weights,
         )
         self.hosting = Hosting(self.storage, self.signer)
         driver = Driver(
@@ -167,7 +166,7 @@ class Services:
             self.wakes,
             Resending(Repeats.of(limits)),
         )
-        self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL), weights=self.weights)
+        self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL))
         self.journal = Journal(
             SqliteGenerations(self.attempts),
             self.storage,
@@ -175,7 +174,7 @@ class Services:
             storage_seconds=settings.storage.retention_seconds,
             lasting=settings.storage.url != "memory",
         )
-        self._chores = [asyncio.create_task(self._sweep()), asyncio.create_task(self._renew())]
+        self._chores = [asyncio.create_task(each()) for each in (self._sweep, self._trim, self._renew)]
         if self._restore is not None:
             resumption = Resumption(self, self._restore)
             await resumption.scan()
@@ -199,16 +198,26 @@ class Services:
                 log.error("what other processes left could not be looked for: %s", error.message)
 
     async def _sweep(self) -> None:
+        # Where the coordinator is gone this process is to end, and another one sweeps.
+        with contextlib.suppress(Draining):
+            async with self.sharing.office("sweeping"):
+                while True:
+                    await self._sweep_once()
+                    await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _trim(self) -> None:
         while True:
-            try:
-                await self.storage.sweep(time.time())
-                await self.responses.sweep(time.time())
-                await self.journal.sweep(time.time())
-            except (OSError, OperatorError):
-                log.exception("old pictures and responses could not be swept")
             if not self.jobs:
                 heap.release()
             await asyncio.sleep(SWEEP_SECONDS)
+
+    async def _sweep_once(self) -> None:
+        try:
+            await self.storage.sweep(time.time())
+            await self.responses.sweep(time.time())
+            await self.journal.sweep(time.time())
+        except (OSError, OperatorError):
+            log.exception("old pictures and responses could not be swept")
 
     def start_job(self, order: Order) -> Job:
         """Begin an order's work; it goes on whether or not anybody waits."""
@@ -216,7 +225,14 @@ class Services:
         if len(self.jobs) >= most:
             raise Overloaded(f"{most} requests are in progress already (server.max_concurrent_requests)")
         deadline = time.monotonic() + self.settings.limits.settle_seconds
-        return self.start_work(order, lambda: self.dispatcher.run(order, deadline))
+        return self.start_work(order, lambda: self._dispatched(order, deadline, most))
+
+    async def _dispatched(self, order: Order, deadline: float, most: int) -> Outcome:
+        try:
+            async with self.sharing.place(most):
+                return await self.dispatcher.run(order, deadline)
+        except GateFull:
+            raise Overloaded(f"{most} requests are in progress already (server.max_concurrent_requests)") from None
 
     def start_work(self, order: Order, work: Callable[[], Awaitable[Outcome]]) -> Job:
         """Begin what comes to an order's outcome, and write its answer at the end. Raises Draining."""
@@ -275,3 +291,4 @@ class Services:
         await self.attempts.close()
         await self.responses.close()
         await self.storage.close()
+        self.sharing.close()

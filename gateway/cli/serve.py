@@ -17,25 +17,27 @@ from gateway.config.model import Settings
 from gateway.config.references import exposure
 from normalization.errors import ConfigurationError
 
+WORKERS_MOST = 256
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--host", metavar="H", help="address to listen on (127.0.0.1)")
     parser.add_argument("--port", metavar="P", type=_port, help="port to listen on, 0 for any free one (8000)")
     parser.add_argument("--data-dir", metavar="D", type=Path, help="where state and pictures are kept (imagegate-data)")
-    parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes; this version serves with 1")
+    parser.add_argument("--workers", metavar="N", type=_workers, default=1, help="processes that serve together (1)")
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.workers != 1:
-        raise ConfigurationError(f"--workers: {args.workers}: this version serves with one process; accepted: 1")
     settings = _overridden(settings_of(args), args)
     print_warnings(settings)
-    allow()
     # Until uvicorn takes over, and when it hands the signal back after a graceful end, SIGTERM is an ordinary exit.
     signal.signal(signal.SIGTERM, _stopped)
-    with _listener(settings.server.host, settings.server.port) as listener:
-        return _serve(settings, listener, lambda: settings_of(args))
+    if args.workers == 1:
+        allow()
+        with _listener(settings.server.host, settings.server.port) as listener:
+            return _serve(settings, listener, lambda: settings_of(args))
+    return _serve_together(settings, args)
 
 
 def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Settings]) -> int:
@@ -49,9 +51,9 @@ def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Setti
         try:
             services.reload(read())
         except ConfigurationError as error:
-            print(f"not reloaded, the running configuration stays:\n{error.message}", file=sys.stderr, flush=True)
+            _reloaded(error.message)
         else:
-            print("reloaded: providers, models, keys and normalization", file=sys.stderr, flush=True)
+            _reloaded(None)
 
     watched = Watched(app)
     address = _address(settings.server.host, listener.getsockname()[1])
@@ -66,6 +68,33 @@ def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Setti
             raise watched.failure from None
         raise
     return 0
+
+
+def _serve_together(settings: Settings, args: argparse.Namespace) -> int:
+    from gateway.workers.shares import overdrawn, refuse_what_cannot_be_shared
+    from gateway.workers.supervisor import Hooks, supervise
+
+    workers: int = args.workers
+    refuse_what_cannot_be_shared(settings, workers)
+    warning = overdrawn(settings, workers)
+    if warning is not None:
+        print(f"warning: {warning}", file=sys.stderr)
+    with _listener(settings.server.host, settings.server.port) as listener:
+        address = _address(settings.server.host, listener.getsockname()[1])
+        hooks = Hooks(
+            ready=lambda: print(_greeting(settings, address), flush=True),
+            read=lambda: settings_of(args),
+            reloaded=_reloaded,
+        )
+        return supervise(settings, listener, workers, hooks)
+
+
+def _reloaded(trouble: str | None) -> None:
+    if trouble is None:
+        said = "reloaded: providers, models, keys and normalization"
+    else:
+        said = f"not reloaded, the running configuration stays:\n{trouble}"
+    print(said, file=sys.stderr, flush=True)
 
 
 def _overridden(settings: Settings, args: argparse.Namespace) -> Settings:
@@ -114,6 +143,14 @@ def _address(host: str, port: int) -> str:
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) <= 65535):
         raise argparse.ArgumentTypeError(f"{text!r} is no port; accepted: 0 to 65535")
+    return int(text)
+
+
+def _workers(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= WORKERS_MOST):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; accepted: 1 to {WORKERS_MOST}")
+    if int(text) > 1 and sys.platform == "win32":
+        raise argparse.ArgumentTypeError(f"{text}: several processes cannot share a socket on Windows; accepted: 1")
     return int(text)
 
 

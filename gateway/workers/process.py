@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import signal
@@ -17,6 +18,8 @@ from gateway.workers.shared import Coordinated
 from gateway.workers.supervisor import Handed, settings_of_text
 from gateway.workers.wire import SETTINGS, STOP
 from normalization.errors import ConfigurationError
+
+log = logging.getLogger("imagegate.workers")
 
 
 def main(connection: int, listener: int) -> int:
@@ -50,8 +53,9 @@ def _serve(handed: Handed, channel: Channel, listener: socket.socket) -> int:
     serving = server(watched, own, services.jobs, hooks)
 
     def orphaned() -> None:
-        """Without the coordinator nothing can be counted: what is under way ends, and nothing else begins."""
-        services.jobs.draining = serving.should_exit = True
+        """Without the coordinator nothing can be counted: the door is closed at once, and what is under way ends."""
+        log.error("a worker ends, since its supervisor is gone")
+        serving.handle_exit(signal.SIGINT, None)
 
     channel.on(STOP, lambda number: serving.handle_exit(signal.Signals(number), None))
     channel.answer(SETTINGS, reload)

@@ -55,10 +55,11 @@ class Handed:
 @dataclass(frozen=True, slots=True)
 class Hooks:
     """`ready` is called once all workers take requests, `read` when the configuration is to be read anew; it raises
-    ConfigurationError."""
+    ConfigurationError. `reloaded` is told what came of that: None = all is well."""
 
     ready: Callable[[], None]
     read: Callable[[], Settings]
+    reloaded: Callable[[str | None], None]
 
 
 def supervise(settings: Settings, listener: socket.socket, workers: int, hooks: Hooks) -> int:
@@ -192,18 +193,14 @@ class Supervisor:
             try:
                 self._settings = taken_over(self._settings, self._hooks.read())
             except ConfigurationError as error:
-                print(f"not reloaded, the running configuration stays:\n{error.message}", file=sys.stderr, flush=True)
+                self._hooks.reloaded(error.message)
                 return
             self._coordinator.rates.configure(self._settings.auth.keys)
             self._coordinator.kept.clear()  # what was wrong with a provider may have been mended
             text = settings_text(self._settings)
             desks = tuple(self._coordinator.desks)
             said = await asyncio.gather(*(desk.inquire(SETTINGS, text) for desk in desks))
-            troubles = {each for each in said if each}
-            if troubles:
-                print("\n".join(["not reloaded by all workers:", *troubles]), file=sys.stderr, flush=True)
-            else:
-                print("reloaded: providers, models, keys and normalization", file=sys.stderr, flush=True)
+            self._hooks.reloaded("\n".join(sorted({each for each in said if each})) or None)
 
 
 def _ended(code: int) -> str:
