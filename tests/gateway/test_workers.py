@@ -1,0 +1,231 @@
+"""Several processes are one gateway: they count together, one's death is nobody else's, and they end as one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.config.limits import Limits
+from gateway.config.model import digest
+from gateway.workers.shares import Part, share_of
+from tests.gateway.together import KEY, Busy, Together, ask, lives, together, until
+from tests.simulators.base import running
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="several processes need a socket that can be inherited")
+
+CONFIG = """
+server: {{max_concurrent_requests: {most}}}
+auth:
+  keys:
+    - {{name: free, key: "{free}"}}
+    - {{name: slow, key: "{slow}", requests_per_minute: 5}}
+limits: {{drain_unready_seconds: 0.2}}
+providers:
+  up: {{type: openai, base_url: "{url}", max_concurrent: {places}}}
+  draw: {{type: sketch}}
+models:
+  m: {{routes: [{{provider: up, model: x}}]}}
+  {more}
+"""
+ANOTHER = "another: {routes: [{provider: draw, model: sketch}]}"
+
+
+@pytest.fixture
+def upstream() -> Iterator[Busy]:
+    with running(Busy()) as simulator:
+        try:
+            yield simulator
+        finally:
+            simulator.free.set()
+
+
+def configured(folder: Path, upstream: Busy, *, most: int = 500, places: int = 3, more: str = "") -> Path:
+    config = folder / "c.yaml"
+    keys = {name: f"sha256:{digest(key)}" for name, key in (("free", KEY), ("slow", "slow-key"))}
+    config.write_text(CONFIG.format(url=upstream.base_url, most=most, places=places, more=more, **keys))
+    return config
+
+
+def test_a_providers_places_and_a_keys_minute_are_counted_once_for_all_workers(tmp_path: Path, upstream: Busy) -> None:
+    upstream.seconds = 0.05
+    with together(configured(tmp_path, upstream), tmp_path / "data") as gateway:
+        first, second = gateway.workers
+        with (
+            gateway.served_by(first, 20) as some,
+            gateway.served_by(second, 20) as others,
+            ThreadPoolExecutor(40) as threads,
+        ):
+            answers = list(threads.map(ask, [*some, *others]))
+        assert Counter(answer.status_code for answer in answers) == {200: 40}
+        assert upstream.peak == 3
+        until("all is on record", lambda: [state for state, _ in gateway.rows()] == ["done"] * 40)
+        assert sorted(Counter(owner for _, owner in gateway.rows()).values()) == [20, 20]
+
+        with gateway.served_by(first, key="slow-key") as [one], gateway.served_by(second, key="slow-key") as [other]:
+            answers = [ask(client) for client in (one, other, one, one, other, other, one)]
+        assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
+        left = [answer.headers["x-ratelimit-remaining-requests"] for answer in answers]
+        assert left == ["4", "3", "2", "1", "0", "0", "0"]
+
+
+def test_a_killed_worker_leaves_its_places_to_others_and_is_replaced(tmp_path: Path, upstream: Busy) -> None:
+    with (
+        together(configured(tmp_path, upstream, places=2), tmp_path / "data") as gateway,
+        ThreadPoolExecutor(4) as threads,
+    ):
+        dying, living = gateway.workers
+        upstream.free.clear()
+        with gateway.served_by(dying, 2) as doomed, gateway.served_by(living, 2) as others:
+            lost = [threads.submit(ask, client) for client in doomed]
+            until("both places are taken", lambda: upstream.inside == 2)
+            [owner] = {owner for _, owner in gateway.rows()}
+            waiting = [threads.submit(ask, client) for client in others]
+            os.kill(dying, signal.SIGKILL)
+            until("the places are the other worker's", lambda: len(gateway.rows()) == 4)
+            for each in lost:
+                with pytest.raises(httpx.TransportError):
+                    each.result()
+            assert "was ended by SIGKILL; another one starts" in gateway.err.readline()
+            until("there are two workers again", lambda: len(gateway.workers) == 2)
+            until("what the dead one was sending is settled", lambda: gateway.rows()[0][0] == "maybe")
+            assert gateway.rows()[:2] == [("maybe", owner)] * 2
+            assert {state for state, _ in gateway.rows()[2:]} == {"sending"}
+            upstream.free.set()
+            assert [each.result().status_code for each in waiting] == [200, 200]
+            until("all is on record", lambda: [state for state, _ in gateway.rows()[2:]] == ["done", "done"])
+        [new] = set(gateway.workers) - {living}
+        with gateway.served_by(new) as [client]:
+            assert ask(client).status_code == 200
+
+
+def test_without_their_supervisor_workers_end_and_a_new_start_finds_everything_free(
+    tmp_path: Path, upstream: Busy
+) -> None:
+    config = configured(tmp_path, upstream)
+    with together(config, tmp_path / "data") as gateway:
+        workers = gateway.workers
+        port = httpx.URL(gateway.base_url).port
+        assert port is not None
+        gateway.process.kill()
+        gateway.process.wait()
+        until("its workers have ended", lambda: not any(lives(pid) for pid in workers))
+    with together(config, tmp_path / "data", port=port) as gateway, gateway.served_by(gateway.workers[0]) as [client]:
+        assert ask(client).status_code == 200
+
+
+def test_told_to_end_all_workers_finish_what_they_have_and_the_supervisor_exits_well(
+    tmp_path: Path, upstream: Busy
+) -> None:
+    config = configured(tmp_path, upstream, most=2)
+    with together(config, tmp_path / "data") as gateway, ThreadPoolExecutor(2) as threads:
+        first, second = gateway.workers
+        upstream.free.clear()
+        with gateway.served_by(first, 2) as some, gateway.served_by(second, 2) as others:
+            under_way = [threads.submit(ask, client) for client in (some[0], others[0])]
+            until("both workers work", lambda: upstream.inside == 2)
+            for client in (some[1], others[1]):
+                refused = ask(client)
+                assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
+            gateway.process.send_signal(signal.SIGTERM)
+            for client in (some[1], others[1]):
+                until("none is ready", lambda client=client: not _ready(client))
+            upstream.free.set()
+            assert [each.result().status_code for each in under_way] == [200, 200]
+        assert gateway.process.wait(60) == 0
+        assert gateway.err.read() == ""
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{gateway.base_url}/healthz")
+        assert len(upstream.submissions) == 2
+
+
+def _ready(client: httpx.Client) -> bool:
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_hanging_up_has_all_workers_read_models_anew_and_a_bad_file_changes_nothing(
+    tmp_path: Path, upstream: Busy
+) -> None:
+    config = configured(tmp_path, upstream)
+    with together(config, tmp_path / "data") as gateway:
+        first, second = gateway.workers
+        with gateway.served_by(first) as [one], gateway.served_by(second) as [other]:
+            configured(tmp_path, upstream, more=ANOTHER)
+            assert "reloaded" in _hang_up(gateway)
+            assert _models(one) == _models(other) == {"m", "another"}
+            configured(tmp_path, upstream, more="another: {}")
+            assert "not reloaded" in _hang_up(gateway)
+            assert "models.another" in gateway.err.readline()
+            assert _models(one) == _models(other) == {"m", "another"}
+            os.kill(first, signal.SIGKILL)
+            assert "SIGKILL" in gateway.err.readline()
+            until("there are two workers again", lambda: len(gateway.workers) == 2)
+            with gateway.served_by(next(iter(set(gateway.workers) - {second}))) as [new]:
+                assert _models(new) == {"m", "another"}
+
+
+def _hang_up(gateway: Together) -> str:
+    gateway.process.send_signal(signal.SIGHUP)
+    return gateway.err.readline()
+
+
+def _models(client: httpx.Client) -> set[str]:
+    return {model["id"] for model in client.get("/v1/models").json()["data"]}
+
+
+def refused(*words: str) -> tuple[int, str]:
+    """The exit code of a gateway that does not start, and what it says."""
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "gateway.cli", "serve", "--port", "0", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_a_start_that_fails_is_told_once_with_its_exit_code(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    code, said = refused("--workers", "3", "--data-dir", str(tmp_path / "data"))
+    assert code == 1
+    assert said.splitlines()[-1].startswith("imagegate: ")
+    assert said.count("imagegate: ") == 1
+
+
+def test_pictures_in_memory_cannot_be_shared(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    config.write_text(
+        "storage: {url: memory}\nproviders: {s: {type: sketch}}\nmodels: {m: {routes: [{provider: s, model: s}]}}\n"
+    )
+    code, said = refused("--workers", "2", "--config", str(config))
+    assert code == 2
+    assert said.startswith("--workers: 2 with storage.url: memory: ")
+
+
+def test_what_is_divided_adds_up_and_nobody_is_left_without() -> None:
+    whole = Limits(codec_processes=5, connections=10, codec_queue=1)
+    shares = [share_of(whole, Part(number, 3)) for number in range(3)]
+    assert [share.codec_processes for share in shares] == [2, 2, 1]
+    assert [share.connections for share in shares] == [4, 3, 3]
+    assert [share.codec_queue for share in shares] == [1, 1, 1]
+    assert {share.connections_per_address for share in shares} == {whole.connections_per_address}
+
+
+def test_fewer_codec_processes_than_workers_are_told(tmp_path: Path, upstream: Busy) -> None:
+    with together(configured(tmp_path, upstream), tmp_path / "data", workers=3) as gateway:
+        assert gateway.err.readline() == (
+            "warning: limits.codec_processes: 2 for 3 workers: each has one all the same, 3 in all\n"
+        )
