@@ -121,7 +121,12 @@ class GuardedProtocol(HttpToolsProtocol):
         received_before, self._ended, self._fed = self._receiving, False, 0
         try:
             self.parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+        except httptools.HttpParserUpgrade:
+            # Another protocol was offered, as Java's client does, and is not taken up: the request is answered, and
+            # nothing that stands behind it is read.
+            self._deaf, self.cycle.keep_alive = True, False
+            return
+        except httptools.HttpParserError:
             self._refuse(self._problem or InvalidValue("the request is not valid HTTP/1.1"))
             return
         if self._ended:
@@ -175,8 +180,6 @@ class GuardedProtocol(HttpToolsProtocol):
         limits = self._limits
         check_size(head, count_most=limits.header_count, bytes_most=limits.header_bytes)
         absolute = check(head)
-        if self.parser.should_upgrade():
-            raise InvalidValue("upgrade: this is HTTP/1.1 only; send the request without it")
         if len(self.pipeline) >= PIPELINED_MOST:
             raise InvalidValue(f"more than {PIPELINED_MOST} requests wait on this connection")
         if absolute is not None:

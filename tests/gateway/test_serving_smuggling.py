@@ -113,8 +113,6 @@ LINES = {
     "a user in the target": head(line=b"GET http://x@a.example/first HTTP/1.1"),
     "the asterisk": head(line=b"OPTIONS * HTTP/1.1"),
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(64),
-    "an upgrade to HTTP/2": head(b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 0"),
-    "an upgrade to a web socket": head(b"Connection: Upgrade", b"Upgrade: websocket", line=b"GET /first HTTP/1.1"),
 }
 
 METHODS = {
@@ -222,6 +220,24 @@ def test_what_follows_a_sound_request_and_is_not_sound_takes_nothing_from_it(por
         received = until_closed(connection)
     assert received.startswith(b"HTTP/1.1 200 ")
     assert received.endswith(b"/first")
+    assert witness.seen == ["/first"]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        head(b"Connection: Upgrade", b"Upgrade: websocket", line=b"GET /first HTTP/1.1"),
+        head(b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", b"Content-Length: 2") + b"ab",
+        head(b"Connection: Upgrade", b"Upgrade: h2c", b"Content-Length: 0"),
+        head(b"Connection: Upgrade", b"Upgrade: h2c", b"Transfer-Encoding: chunked") + b"1\r\na\r\n0\r\n\r\n",
+    ],
+)
+def test_another_protocol_that_is_offered_is_not_taken_up(port: int, witness: Witness, request_: bytes) -> None:
+    witness.seen.clear()
+    with connected(port) as connection:
+        connection.sendall(request_ + SECOND)
+        received = until_closed(connection)
+    assert received.startswith(b"HTTP/1.1 200 ")
     assert witness.seen == ["/first"]
 
 
