@@ -136,10 +136,10 @@ def test_check_as_json_holds_the_same(config: str, capsys: pytest.CaptureFixture
 
 def test_check_prints_warnings_beside_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "c.yaml"
-    path.write_text(GOOD.replace("{aliases", "{strategy: fastest, aliases"), encoding="utf-8")
+    path.write_text(f"{GOOD}auth: {{mode: keys}}\n", encoding="utf-8")
     assert run("check", "--config", str(path)) == 0
     captured = capsys.readouterr()
-    assert "warning: models.picture.strategy: fastest is not yet in force" in captured.err
+    assert "warning: auth.keys: there is none, so every request for a picture is refused" in captured.err
     assert "warning" not in captured.out
     assert run("check", "--config", str(path), "--json") == 0
     assert len(json.loads(capsys.readouterr().out)["warnings"]) == 1
