@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversions, edits, gateway, streams
+from benchmarks import conversions, crowd, edits, gateway, streams
 
-BENCHMARKS = {"gateway": gateway.main, "conversions": conversions.main, "edits": edits.main, "streams": streams.main}
+BENCHMARKS = {
+    "gateway": gateway.main,
+    "conversions": conversions.main,
+    "edits": edits.main,
+    "streams": streams.main,
+    "crowd": crowd.main,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -67,7 +67,15 @@ class Taker(asyncio.BufferedProtocol):
         self._left -= nbytes
         if self._left <= 0:
             self._taken.bodies += 1
-            self._write(self._taken.answer)
+            self.taken()
+
+    def taken(self) -> None:
+        """A request has been read to its end."""
+        self.answer()
+
+    def answer(self) -> None:
+        """Answer the request that has come last."""
+        self._write(self._taken.answer)
 
     def _told(self, head: bytes) -> None:
         known = head.startswith(b"GET /taken ")
@@ -76,7 +84,9 @@ class Taker(asyncio.BufferedProtocol):
 
     def _write(self, body: bytes) -> None:
         head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(body)
-        self._transport.write(head + body)
+        if self._transport.is_closing():
+            return
+        self._transport.writelines((head, body))  # all answers from one buffer
 
 
 async def serve(port: int, answer: bytes) -> None:

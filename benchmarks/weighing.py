@@ -35,10 +35,12 @@ class Weight:
 
 
 class Weighing:
-    """A context manager: `weight` is what the server came to while it was entered."""
+    """A context manager: `weight` is what the server came to while it was entered. `every`: seconds between looks,
+    which take longer the more files are open."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, every: float = EVERY_SECONDS) -> None:
         self.weight = Weight()
+        self._every = every
         self._server = server
         self._first = server.pids()[0]
         self._over = threading.Event()
@@ -58,7 +60,7 @@ class Weighing:
         self.weight.alone = self._server.memory_bytes("VmHWM", pids=[self._first])
 
     def _watch(self) -> None:
-        while not self._over.wait(EVERY_SECONDS):
+        while not self._over.wait(self._every):
             self._look()
 
     def _look(self) -> None:
