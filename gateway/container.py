@@ -19,6 +19,7 @@ from gateway.jobs import Finished, Job, Jobs
 from gateway.journal import Journal
 from gateway.ordering import Ordering
 from gateway.outcome import Order, Outcome, Writing
+from gateway.peers import Peers
 from gateway.resending import Repeats, Resending
 from gateway.resumption import Resumption
 from gateway.routing import Catalogue
@@ -173,6 +174,7 @@ class Services:
             limits,
             storage_seconds=settings.storage.retention_seconds,
             lasting=settings.storage.url != "memory",
+            peers=Peers(self.sharing, settings.server.deadline_seconds),
         )
         self._chores = [asyncio.create_task(each()) for each in (self._sweep, self._trim, self._renew)]
         if self._restore is not None:

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import orjson
@@ -17,6 +18,7 @@ import orjson
 from gateway.config.limits import Limits
 from gateway.jobs import Job, Visit
 from gateway.outcome import Delivered, Link, Order, Piece
+from gateway.peers import Peers
 from gateway.services.generations import (
     Ages,
     Ended,
@@ -74,6 +76,8 @@ class Claim:
     def __init__(self, identity: Identity) -> None:
         self.identity = identity
         self.job: asyncio.Future[Job | None] = asyncio.get_running_loop().create_future()
+        self.let_go: Callable[[], None] = lambda: None
+        """Lets other processes carry it out."""
 
     @property
     def fulfilled(self) -> bool:
@@ -82,10 +86,17 @@ class Claim:
 
 class Journal:
     """The generations of this process. `storage_seconds`: how long pictures are kept that were delivered; `lasting`:
-    the storage has room for all of them."""
+    the storage has room for all of them. `peers`: where other processes serve with this one."""
 
     def __init__(
-        self, generations: Generations, storage: Storage, limits: Limits, *, storage_seconds: float, lasting: bool
+        self,
+        generations: Generations,
+        storage: Storage,
+        limits: Limits,
+        *,
+        storage_seconds: float,
+        lasting: bool,
+        peers: Peers | None = None,
     ) -> None:
         self.generations = generations
         self._storage = storage
@@ -95,6 +106,8 @@ class Journal:
         self._live: dict[str, Job] = {}
         self._claims: dict[str, Claim] = {}
         self._trimmed: dict[str | None, int] = {}
+        self._peers = peers or Peers()
+        self._peers.answer(self._left_here)
 
     async def claim(self, identity: Identity) -> Claim | Job | Generation:
         """The right to carry the request out, or what was made of it before: a job of this process, or what is on
@@ -110,6 +123,7 @@ class Journal:
                 return job
         claim = self._claims[scope] = Claim(identity)
         try:
+            claim.let_go = await self._peers.hold(scope)
             record = await self.generations.keyed(scope, time.time() - self.limits.idempotency_seconds)
         except BaseException:
             self.release(claim)
@@ -133,20 +147,27 @@ class Journal:
         scope = claim.identity.scope
         if scope is not None and self._claims.get(scope) is claim:
             del self._claims[scope]
+            claim.let_go()
 
     async def _left(self, identity: Identity) -> Job | Generation | None:
         """What the same client asked for before and was not given."""
+        fingerprint, key_name = identity.fingerprint, identity.key_name
+        found = await self._left_here(fingerprint, key_name) or await self._peers.left(fingerprint, key_name)
+        if found is not None:
+            return found
+        return await self.generations.undelivered(fingerprint, key_name, time.time() - LEFT_SECONDS)
+
+    async def _left_here(self, fingerprint: str, key_name: str | None) -> Job | None:
         for job in tuple(self._live.values()):
             new = job.order.generation
-            if new is None or (new.fingerprint, new.key_name) != (identity.fingerprint, identity.key_name):
+            if new is None or (new.fingerprint, new.key_name) != (fingerprint, key_name):
                 continue
             if job.claimed or job.delivered or (job.failure is not None and not job.order.progress.worked):
                 continue
             if await job.deserted() and not job.claimed:
                 job.claimed = True
                 return job
-        since = time.time() - LEFT_SECONDS
-        return await self.generations.undelivered(identity.fingerprint, identity.key_name, since)
+        return None
 
     def begun(self, job: Job) -> None:
         """The job has begun."""
@@ -196,6 +217,7 @@ class Journal:
             claim = self._claims.get(new.scope) if new.scope is not None else None
             if new.scope is not None and claim is not None and claim.job.done() and claim.job.result() is job:
                 del self._claims[new.scope]
+                claim.let_go()
 
     async def name(
         self, order: Order, picture: Delivered, *, durable: bool = True, seconds: float | None = None

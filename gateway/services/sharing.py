@@ -7,9 +7,9 @@ of the same kinds that count together.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from gateway.config.limits import Limits
 from gateway.services.breakers import Breaking, Circuits
@@ -58,6 +58,19 @@ class Sharing(Protocol):
         """Something that one process does for all: entering waits until it is this one's turn to hold it."""
         ...
 
+    async def hold(self, name: str, seconds: float) -> Callable[[], None]:
+        """Wait until no other process holds what is called so, and hold it; what is returned gives it back. Raises
+        GateTimeout after so many seconds."""
+        ...
+
+    async def inquire(self, event: str, body: Any) -> Any:
+        """What the first of the other processes says that has something to say, as JSON; None where none has."""
+        ...
+
+    def answer(self, event: str, answer: Callable[[Any], Awaitable[Any]]) -> None:
+        """Have inquiries of other processes answered; None = nothing to say."""
+        ...
+
     def close(self) -> None:
         """Hold nothing any more."""
         ...
@@ -93,5 +106,18 @@ class Alone:
     def office(self, name: str) -> AbstractAsyncContextManager[object]:
         return contextlib.nullcontext()
 
+    async def hold(self, name: str, seconds: float) -> Callable[[], None]:
+        return _nothing
+
+    async def inquire(self, event: str, body: Any) -> Any:
+        return None
+
+    def answer(self, event: str, answer: Callable[[Any], Awaitable[Any]]) -> None:
+        return None
+
     def close(self) -> None:
         return None
+
+
+def _nothing() -> None:
+    return None

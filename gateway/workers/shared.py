@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from types import TracebackType
 from typing import Any
@@ -60,6 +60,17 @@ class Coordinated:
 
     def office(self, name: str) -> AbstractAsyncContextManager[object]:
         return SharedGate(self._channel, f"office:{name}", 1).enter()
+
+    async def hold(self, name: str, seconds: float) -> Callable[[], None]:
+        gate = SharedGate(self._channel, f"hold:{name}", 1)
+        await gate.take(time.monotonic() + seconds)
+        return gate.give_back
+
+    async def inquire(self, event: str, body: Any) -> Any:
+        return await self._channel.inquire(event, body)
+
+    def answer(self, event: str, answer: Callable[[Any], Awaitable[Any]]) -> None:
+        self._channel.answer(event, answer)
 
     def close(self) -> None:
         self._channel.close()

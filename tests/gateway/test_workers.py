@@ -77,6 +77,46 @@ def test_a_providers_places_and_a_keys_minute_are_counted_once_for_all_workers(t
         assert left == ["4", "3", "2", "1", "0", "0", "0"]
 
 
+KEYED = {"idempotency-key": "order 1"}
+RETRY = {"x-stainless-retry-count": "1"}
+
+
+def test_an_idempotency_key_is_one_for_all_workers(tmp_path: Path, upstream: Busy) -> None:
+    with together(configured(tmp_path, upstream), tmp_path / "data") as gateway, ThreadPoolExecutor(20) as threads:
+        first, second = gateway.workers
+        upstream.free.clear()
+        with gateway.served_by(first, 10) as some, gateway.served_by(second, 10) as others:
+            asked = [threads.submit(ask, client, headers=KEYED) for client in (*some, *others)]
+            until("one works", lambda: upstream.inside == 1)
+            upstream.free.set()
+            answers = [each.result() for each in asked]
+            assert {answer.status_code for answer in answers} == {200}
+            assert len({answer.headers["x-generation-id"] for answer in answers}) == 1
+            assert sum("idempotent-replayed" not in answer.headers for answer in answers) == 1
+            other = some[0].post("/v1/images/generations", json={"prompt": "a wolf", "model": "m"}, headers=KEYED)
+            assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_key_reused")
+        assert len(upstream.submissions) == 1
+
+
+def test_a_clients_own_retry_finds_its_work_in_whichever_worker(tmp_path: Path, upstream: Busy) -> None:
+    with together(configured(tmp_path, upstream), tmp_path / "data") as gateway, ThreadPoolExecutor(2) as threads:
+        first, second = gateway.workers
+        upstream.free.clear()
+        with gateway.served_by(second, 2) as [stranger, back]:
+            with gateway.served_by(first) as [lost]:
+                with pytest.raises(httpx.ReadTimeout):
+                    ask(lost, headers={"x-stainless-retry-count": "0"}, seconds=0.5)
+                until("the first has begun", lambda: upstream.inside == 1)
+            alike = threads.submit(ask, stranger, headers={"x-stainless-retry-count": "0"})
+            until("a first try is work of its own", lambda: upstream.inside == 2)
+            retried = threads.submit(ask, back, headers=RETRY)
+            upstream.free.set()
+            answer = retried.result()
+            assert (answer.status_code, answer.headers["idempotent-replayed"]) == (200, "true")
+            assert "idempotent-replayed" not in alike.result().headers
+        assert len(upstream.submissions) == 2
+
+
 def test_a_killed_worker_leaves_its_places_to_others_and_is_replaced(tmp_path: Path, upstream: Busy) -> None:
     with (
         together(configured(tmp_path, upstream, places=2), tmp_path / "data") as gateway,

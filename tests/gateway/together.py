@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO
@@ -95,9 +95,10 @@ def lives(pid: int) -> bool:
     return bool(state) and not state.startswith("Z")
 
 
-def ask(client: httpx.Client, model: str = "m") -> httpx.Response:
+def ask(client: httpx.Client, *, headers: Mapping[str, str] | None = None, seconds: float = PATIENCE) -> httpx.Response:
     """One picture."""
-    return client.post("/v1/images/generations", json={"prompt": "a fox", "model": model, "size": "64x64"})
+    body = {"prompt": "a fox", "model": "m", "size": "64x64"}
+    return client.post("/v1/images/generations", json=body, headers=headers, timeout=seconds)
 
 
 def until(what: str, condition: object) -> None:

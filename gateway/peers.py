@@ -1,0 +1,50 @@
+"""What the other processes of this gateway have to do with a request: one of them may be carrying it out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from gateway.jobs import Job
+from gateway.services.gates import GateTimeout
+from gateway.services.generations import Generation, NewGeneration
+from gateway.services.sharing import Alone, Sharing
+from normalization.errors import GenerationTimeout
+
+LEFT = "left"
+"""The inquiry after an answer that its client has not waited for; its body is a fingerprint and a key's name."""
+
+
+class Peers:
+    """`seconds`: as long as a client waits."""
+
+    def __init__(self, sharing: Sharing | None = None, seconds: float = 570.0) -> None:
+        self._sharing = sharing or Alone()
+        self._seconds = seconds
+
+    async def hold(self, scope: str) -> Callable[[], None]:
+        """Wait until no other process carries out a request with this Idempotency-Key; what is returned lets them.
+        Raises GenerationTimeout where that takes longer than a client waits."""
+        try:
+            return await self._sharing.hold(scope, self._seconds)
+        except GateTimeout:
+            raise GenerationTimeout(
+                f"the request that came first with this Idempotency-Key goes on for more than {self._seconds:g} seconds"
+            ) from None
+
+    async def left(self, fingerprint: str, key_name: str | None) -> Generation | None:
+        """What another process works on for a client that has left it, and that is this one's to give now."""
+        found = await self._sharing.inquire(LEFT, [fingerprint, key_name])
+        return None if found is None else Generation(NewGeneration(*found), "running")
+
+    def answer(self, claim: Callable[[str, str | None], Awaitable[Job | None]]) -> None:
+        """Have `claim` asked when another process looks for what was left."""
+
+        async def told(body: list[Any]) -> list[Any] | None:
+            job = await claim(*body)
+            new = None if job is None else job.order.generation
+            if new is None:
+                return None
+            return [new.id, new.request_id, new.key_name, new.endpoint, new.model, new.created]
+
+        self._sharing.answer(LEFT, told)
