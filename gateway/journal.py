@@ -19,6 +19,7 @@ from gateway.config.limits import Limits
 from gateway.jobs import Job, Visit
 from gateway.outcome import Delivered, Link, Order, Piece
 from gateway.peers import Peers
+from gateway.services.allowance import Allowance
 from gateway.services.generations import (
     Ages,
     Ended,
@@ -47,6 +48,10 @@ LEFT_SECONDS = 900.0
 """How long an answer that did not reach its client waits for the client's own retry."""
 TRIMS = 100
 """A key's records are trimmed each time that they may have grown by this share of the most."""
+KEPT_BYTES = 64 * 1024 * 1024
+KEPT_BYTES_PER_SECOND = 16 * 1024 * 1024
+"""At once, and in the long run, of pictures that reached their clients and are not anywhere yet: writing down more would
+slow down everybody for what hardly anybody asks for."""
 DAY = 86_400.0
 UNKNOWN = (OutcomeUnknown, BadUpstreamResponse, GenerationTimeout, DrainingUnfinished)
 
@@ -103,6 +108,7 @@ class Journal:
         self.limits = limits
         self._storage_seconds = storage_seconds
         self._lasting = lasting
+        self._allowance = Allowance(KEPT_BYTES, KEPT_BYTES_PER_SECOND)
         self._live: dict[str, Job] = {}
         self._claims: dict[str, Claim] = {}
         self._trimmed: dict[str | None, int] = {}
@@ -266,9 +272,7 @@ class Journal:
         if not job.delivered:
             await self._save(job)
         pieces = (*answer.pieces, *(job.events or ()))
-        unnamed = any(isinstance(each, Delivered) and id(each) not in job.order.progress.stored for each in pieces)
-        forgotten = job.order.writing is not None and job.order.writing.forgotten
-        if (forgotten or (unnamed and not self._lasting)) and job.delivered and new.scope is None:
+        if job.delivered and new.scope is None and not self._worth_keeping(job, pieces):
             return None
         try:
             body = await self._listed(job.order, answer.pieces)
@@ -277,6 +281,14 @@ class Journal:
             log.error("the answer of generation %s cannot be kept: %s", job.generation_id, error.message)
             return None
         return KeptAnswer(dict(answer.headers), body, events)
+
+    def _worth_keeping(self, job: Job, pieces: tuple[Piece, ...]) -> bool:
+        """Whether an answer that its client has is kept, in case it asks again."""
+        stored, writing = job.order.progress.stored, job.order.writing
+        if writing is not None and writing.forgotten:
+            return False
+        size = sum(len(each.data) for each in pieces if isinstance(each, Delivered) and id(each) not in stored)
+        return not size or (self._lasting and self._allowance.take(size))
 
     async def _save(self, job: Job) -> None:
         """Pictures that nobody was given are paid for all the same."""

@@ -93,11 +93,12 @@ class Server(uvicorn.Server):
         self._leaving = asyncio.ensure_future(self._drained(sig, frame))
 
     async def _drained(self, sig: int, frame: FrameType | None) -> None:
+        limits = self._limits
         if sig == signal.SIGTERM:
-            await asyncio.sleep(self._limits.drain_unready_seconds)
+            await asyncio.sleep(limits.drain_unready_seconds)
         super().handle_exit(sig, frame)
         # Whoever still waits at the end hears from us that we go; the server alone would say that something broke.
-        await self._jobs.drain(self._limits.drain_seconds)
+        await self._jobs.drain(limits.drain_seconds)
 
 
 @dataclass(frozen=True, slots=True)

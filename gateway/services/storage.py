@@ -16,7 +16,7 @@ CHUNK_BYTES = 256 * 1024
 Content = bytes | bytearray | memoryview | Sequence[bytes | bytearray | memoryview]
 """A file's bytes, whole or in pieces that follow each other."""
 
-_FORMATS = {format.extension: format for format in Format}
+FORMATS = {format.extension: format for format in Format}
 _NAME = re.compile(r"[0-9a-f]{32}\.([a-z]+)")
 
 
@@ -29,7 +29,7 @@ def format_of(name: str) -> Format | None:
     """The format of a file's name, None where the text is not a name of ours. What this accepts is safe to join to a
     path: 32 hexadecimal digits, a dot and a known extension."""
     match = _NAME.fullmatch(name)
-    return None if match is None else _FORMATS.get(match[1])
+    return None if match is None else FORMATS.get(match[1])
 
 
 def pieces_of(content: Content) -> Sequence[memoryview]:
@@ -77,8 +77,8 @@ class Storage(Protocol):
 
     async def put(self, content: Content, format: Format, *, durable: bool = True, seconds: float | None = None) -> str:
         """Keep a picture for `seconds` (None = the storage's retention), and return its name. It survives a crash from
-        then on; unless `durable`, a power cut may take it. Raises StorageFull or StateUnavailable, and leaves nothing
-        behind then."""
+        then on; one that is not `durable`, which has no other `seconds`, may fall to a power cut. Raises StorageFull or
+        StateUnavailable, and leaves nothing behind then."""
         ...
 
     async def prolong(self, name: str, seconds: float) -> None:

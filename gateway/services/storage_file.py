@@ -1,4 +1,5 @@
-"""Pictures as files under the data directory, in 256 folders by the first two digits of their names.
+"""Pictures as files under the data directory, in 256 folders by the first two digits of their names; those that are
+kept just in case together in packs.
 
 A picture that has a name is whole and on the disk: it is written and synced under another name first. All file work
 is done in threads of its own: a slow disk holds up neither the event loop nor anything else that needs a thread.
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.services.storage import CHUNK_BYTES, Content, Usage, format_of, new_name, pieces_of
+from gateway.services.storage_packs import FOLDER, PackedStored, Packs
 from normalization.errors import OperatorError, StateUnavailable, StorageFull
 from normalization.vocabulary import Format
 
@@ -92,18 +94,26 @@ class FileStorage:
         self._floor_bytes = floor_bytes
         self._most_bytes = most_bytes
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="storage")
+        self._packs = Packs(self._root / FOLDER, self._pool, self._make_room)
 
     async def put(self, content: Content, format: Format, *, durable: bool = True, seconds: float | None = None) -> str:
-        work = self._put if durable else self._put_lightly
-        return await self._run(work, pieces_of(content), format, seconds)
+        pieces = pieces_of(content)
+        if durable:
+            return await self._run(self._put, pieces, format, seconds)
+        try:
+            return await self._packs.put(pieces, format)
+        except OSError as error:
+            raise _translated(error) from error
 
     async def prolong(self, name: str, seconds: float) -> None:
         if format_of(name) is not None:
             await self._run(self._prolong, self._path(name), seconds)
 
-    async def open(self, name: str) -> FileStored | None:
+    async def open(self, name: str) -> FileStored | PackedStored | None:
         format = format_of(name)
-        return None if format is None else await self._run(self._open, name, format)
+        if format is None:
+            return await self._run(self._packs.open, name)
+        return await self._run(self._open, name, format)
 
     async def sweep(self, now: float) -> int:
         return await self._run(self._sweep, now)
@@ -119,6 +129,7 @@ class FileStorage:
 
     async def close(self) -> None:
         self._pool.shutdown(wait=False)
+        self._packs.close()
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         try:
@@ -144,24 +155,6 @@ class FileStorage:
             part.unlink(missing_ok=True)
             raise
         _sync_directory(path.parent)
-        if seconds is not None:
-            self._prolong(path, seconds)
-        return name
-
-    def _put_lightly(self, pieces: Sequence[memoryview], format: Format, seconds: float | None) -> str:
-        """Half a picture that a crash leaves behind has a name that nobody knows, and goes with its time."""
-        self._make_room(sum(piece.nbytes for piece in pieces))
-        name = new_name(format)
-        path = self._path(name)
-        try:
-            try:
-                _write(path, pieces, sync=False)
-            except FileNotFoundError:
-                path.parent.mkdir(mode=0o700, exist_ok=True)
-                _write(path, pieces, sync=False)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
         if seconds is not None:
             self._prolong(path, seconds)
         return name
@@ -219,7 +212,7 @@ class FileStorage:
         return Usage(len(sizes), sum(sizes))
 
     def _files(self) -> Iterator[_Found]:
-        """Every picture, finished or not. What others left in our folders is not touched."""
+        """Every picture, finished or not, and every pack. What others left in our folders is not touched."""
         for number in range(256):
             with contextlib.suppress(FileNotFoundError), os.scandir(self._root / f"{number:02x}") as entries:
                 for entry in entries:
@@ -228,18 +221,22 @@ class FileStorage:
                     with contextlib.suppress(FileNotFoundError):  # another process sweeps as well
                         about = entry.stat(follow_symlinks=False)
                         yield _Found(entry.path, about.st_size, about.st_mtime, entry.name.endswith(PART_SUFFIX))
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._root / FOLDER) as packs:
+            for pack in packs:
+                with contextlib.suppress(FileNotFoundError):
+                    about = pack.stat(follow_symlinks=False)
+                    yield _Found(pack.path, about.st_size, about.st_mtime, part=False)
 
 
-def _write(path: Path, pieces: Sequence[memoryview], *, sync: bool = True) -> None:
-    """A new file with these bytes, synced to the disk where `sync`."""
+def _write(path: Path, pieces: Sequence[memoryview]) -> None:
+    """A new file with these bytes, synced to the disk."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(path, flags, 0o600), "wb", buffering=0) as file:
         for piece in pieces:
             rest = piece
             while rest:
                 rest = rest[file.write(rest) :]
-        if sync:
-            os.fsync(file.fileno())
+        os.fsync(file.fileno())
 
 
 def _sync_directory(path: Path) -> None:

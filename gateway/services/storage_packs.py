@@ -1,0 +1,188 @@
+"""Many pictures in few files: kept just in case, written without waiting for the disk, and deleted file by file.
+
+A file system takes longer to make a file than to write a small picture into one that is open. What lies in a pack has a
+name that says where; a pack is closed after a while and deleted when everything in it is old.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.services.storage import CHUNK_BYTES, FORMATS
+from normalization.errors import OperatorError, StateUnavailable
+from normalization.vocabulary import Format
+
+FOLDER = "packs"
+PACK_BYTES = 256 * 1024 * 1024
+PACK_SECONDS = 600.0
+"""A pack of which so much is written, or that is so old, gets no more."""
+BATCH_BYTES = 1024 * 1024
+READ_BYTES = 4 * CHUNK_BYTES
+IOV_MOST = 512
+"""Pieces that one call writes; the system's own limit is 1024."""
+
+_NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{1,12})-([0-9a-f]{1,10})\.([a-z]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class PackedStored:
+    """`Stored` in a pack. Nothing is open until `chunks` is iterated."""
+
+    name: str
+    format: Format
+    created: float
+    size: int
+    path: Path
+    offset: int
+    pool: ThreadPoolExecutor
+
+    async def chunks(self, start: int = 0) -> AsyncGenerator[bytes, None]:
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            file = await run(self.pool, os.open, self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError as error:
+            raise StateUnavailable("a kept picture is gone", detail=str(error)) from error
+        try:
+            for position in range(start, self.size, READ_BYTES):
+                wanted = min(READ_BYTES, self.size - position)
+                block = await run(self.pool, os.pread, file, wanted, self.offset + position)
+                if len(block) != wanted:
+                    raise StateUnavailable("a kept picture was cut short", detail=str(self.path))
+                for part in range(0, wanted, CHUNK_BYTES):
+                    yield block[part : part + CHUNK_BYTES]
+        finally:
+            os.close(file)
+
+
+class Packs:
+    """The packs in a folder, for one event loop. This process writes into one of its own, one call at a time; what
+    comes meanwhile goes with the next."""
+
+    def __init__(self, folder: Path, pool: ThreadPoolExecutor, make_room: Callable[[int], None]) -> None:
+        """`make_room` raises where the disk has no room for so many bytes; it blocks."""
+        self._folder = folder
+        self._pool = pool
+        self._make_room = make_room
+        self._pack = _Pack(folder)
+        self._waiting: list[tuple[Sequence[memoryview], asyncio.Future[tuple[str, int]]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def put(self, pieces: Sequence[memoryview], format: Format) -> str:
+        """Keep a picture and return its name. Raises OSError, and what `make_room` does."""
+        place: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
+        self._waiting.append((pieces, place))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        pack, offset = await place
+        return f"{pack}-{offset:x}-{sum(piece.nbytes for piece in pieces):x}.{format.extension}"
+
+    async def _write(self) -> None:
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            while self._waiting:
+                batch = self._next()
+                try:
+                    if self._pack.full:
+                        old, self._pack = self._pack, _Pack(self._folder)
+                        old.close()
+                    offsets = await run(self._pool, self._append, [pieces for pieces, _ in batch])
+                except (OSError, OperatorError) as error:
+                    _tell(batch, error)
+                    continue
+                for (_, place), offset in zip(batch, offsets, strict=True):
+                    if not place.done():
+                        place.set_result((self._pack.name, offset))
+        finally:
+            self._writing = None
+
+    def _next(self) -> list[tuple[Sequence[memoryview], asyncio.Future[tuple[str, int]]]]:
+        """What goes with the next call: small pictures together, so that large ones are soon let go of."""
+        count, size = 0, 0
+        while count < len(self._waiting) and (not count or size < BATCH_BYTES):
+            size += sum(piece.nbytes for piece in self._waiting[count][0])
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    def _append(self, pictures: list[Sequence[memoryview]]) -> list[int]:
+        self._make_room(sum(piece.nbytes for pieces in pictures for piece in pieces))
+        return self._pack.append(pictures)
+
+    def open(self, name: str) -> PackedStored | None:
+        """The picture of that name; None where there is none. Blocks."""
+        found = _NAME.fullmatch(name)
+        format = None if found is None else FORMATS.get(found[4])
+        if found is None or format is None:
+            return None
+        path, offset, size = self._folder / found[1], int(found[2], 16), int(found[3], 16)
+        try:
+            about = path.lstat()
+        except FileNotFoundError:
+            return None
+        if about.st_size < offset + size:
+            return None
+        return PackedStored(name, format, about.st_mtime, size, path, offset, self._pool)
+
+    def close(self) -> None:
+        """Write no more."""
+        self._pack.close()
+
+
+class _Pack:
+    """One file, made when the first picture comes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.name = secrets.token_hex(16)
+        self._path = folder / self.name
+        self._began = time.monotonic()
+        self._file: int | None = None
+        self._end = 0
+        self._swept = False
+
+    @property
+    def full(self) -> bool:
+        return self._swept or self._end >= PACK_BYTES or time.monotonic() - self._began > PACK_SECONDS
+
+    def append(self, pictures: list[Sequence[memoryview]]) -> list[int]:
+        """Write the pictures one after the other, and return where each begins. Blocks."""
+        if self._file is None:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._file = os.open(self._path, flags, 0o600)
+        offsets, position = [], self._end
+        for pieces in pictures:
+            offsets.append(position)
+            position += sum(piece.nbytes for piece in pieces)
+        left = [piece for pieces in pictures for piece in pieces if piece.nbytes]
+        at = self._end
+        while left:
+            written = os.pwritev(self._file, left[:IOV_MOST], at)
+            at += written
+            while left and written >= left[0].nbytes:
+                written -= left.pop(0).nbytes
+            if written:
+                left[0] = left[0][written:]
+        self._end = position
+        self._swept = os.fstat(self._file).st_nlink == 0
+        return offsets
+
+    def close(self) -> None:
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._file)
+            self._file = None
+
+
+def _tell(batch: Sequence[tuple[Sequence[memoryview], asyncio.Future[tuple[str, int]]]], error: Exception) -> None:
+    for _, place in batch:
+        if not place.done():
+            place.set_exception(error)
