@@ -59,7 +59,7 @@ ANSWERING: Mapping[int, Mistake] = {
         "A 502 of ours makes the client's library buy twice more.",
         "normalization/test_vocabulary.py::test_only_refusals_under_load_ask_for_a_retry_among_provider_failures",
         "gateway/test_misbehaviour.py::"
-        "test_an_answer_that_cannot_be_read_may_have_cost_money_and_is_never_asked_for_again",
+        "test_an_answer_that_cannot_be_read_may_have_cost_money_and_is_never_bought_again",
     ),
     68: caught(
         "The first part of a model's id with slashes is taken for a provider.",
