@@ -18,7 +18,7 @@ from normalization.rules import FREE, Count, Output, Profile, Row, Way, same, un
 from normalization.vocabulary import Behavior, Format, Size
 from providers.base import Artifact, Done, Failed, Inline, Options, Reply, Traits, WireReply, WireRequest
 from providers.failures import Complaint, bad_response, complaint_of, failure, redacted, rejected
-from providers.flux_worker.protocol import (
+from providers.flux_worker.words import (
     FAMILY_OPTIONS,
     IMAGE,
     OUT_OF_MEMORY,

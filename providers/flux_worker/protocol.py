@@ -10,29 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PATH = "/v1/responses"
-
-IMAGE = "provider_options.image"
-"""Where the options of a picture are in the body. `seed`, `input`, `model` and `user` are at top level."""
-
-SIDE_LEAST = 128
-SIDE_MULTIPLE = 16
-"""The latent grid has no half cells. A schema that lets multiples of 8 through cuts them down to 16 unasked."""
-
-SEED_MOST = 2**32 - 1
-"""Of the noise generator, NumPy's RandomState."""
-
-FAMILY_OPTIONS = frozenset(
-    {
-        "cfg_normalization",
-        "cfg_truncation",
-        "flow_shift",
-        "secondary_negative_prompt",
-        "secondary_prompt",
-        "true_cfg_scale",
-    }
-)
-"""Options that mean something to some families of models only, and that the gateway has no words of its own for."""
+from providers.flux_worker.words import SEED_MOST, SIDE_LEAST, SIDE_MULTIPLE
 
 Positive = Annotated[float, Field(gt=0)]
 
@@ -133,7 +111,3 @@ class Error(BaseModel):
 
 class ErrorBody(BaseModel):
     error: Error
-
-
-OUT_OF_MEMORY = "worker_oom"
-"""`Error.code` of a worker whose GPU memory did not suffice for this request."""

@@ -15,8 +15,7 @@ from normalization.plan import Call
 from normalization.rules import FREE, Profile, Row, Way, emulated, same, unsupported
 from normalization.vocabulary import Behavior, Size
 from providers.base import Failed, Options, Reply, Traits, WireReply, WireRequest, Work
-from providers.sketch.drawing import PIXELS_MOST
-from providers.sketch.redrawing import STRENGTH
+from providers.sketch.bounds import PIXELS_MOST, STRENGTH
 
 DRAW = "providers.sketch:draw"
 REDRAW = "providers.sketch:redraw"

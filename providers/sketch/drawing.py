@@ -9,12 +9,11 @@ from PIL import Image, ImageOps
 
 from normalization.vocabulary import Size
 from providers.sketch import scene, words
+from providers.sketch.bounds import PIXELS_MOST, SIDE_MOST
 from providers.sketch.canvas import Canvas
 from providers.sketch.label import paint_label
 from providers.sketch.palette import Colour, colour
 
-SIDE_MOST = 14_142
-PIXELS_MOST = 40_000_000
 WORKING_PIXELS = 1_900_000
 """Scenes are painted no larger than this, which bounds time and memory, and scaled up."""
 WORKING_SIDE = 240

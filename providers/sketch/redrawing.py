@@ -22,9 +22,6 @@ from providers.sketch.canvas import Canvas
 from providers.sketch.chance import Chance
 from providers.sketch.drawing import blank, finished, toned
 
-STRENGTH = 0.6
-"""How much of an edit is drawing where nobody says; MAX has the same default."""
-
 DABS = 56
 """Dabs to the shorter side of a picture that is painted again."""
 LAYERS = ((1.7, 0.9), (0.9, 0.7))

@@ -137,3 +137,12 @@ def test_every_registered_provider_is_kept_apart_from_the_others() -> None:
     independent = next(contract["modules"] for contract in contracts if contract["type"] == "independence")
     rooms = {".".join(adapter.__module__.split(".")[:2]) for adapter in PROVIDERS.values()}
     assert rooms <= set(independent)
+
+
+def test_knowing_every_provider_loads_neither_codecs_nor_models_of_bodies_nor_an_http_client() -> None:
+    program = "import sys, providers.registry; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run(  # noqa: S603  (our own interpreter)
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert "providers" in loaded
+    assert not {"PIL", "pydantic", "httpx", "aiohttp", "starlette"} & set(loaded)

@@ -15,7 +15,7 @@ from normalization.planner import obstacle
 from normalization.vocabulary import Behavior, Format, ImageRequest, Picture, Size
 from providers.base import Options, Work
 from providers.sketch import Sketch, draw, redraw
-from providers.sketch.redrawing import STRENGTH
+from providers.sketch.bounds import STRENGTH
 from tests.given import mask_for, painted, picture_of
 from tests.providers.conversing import ATTEMPT, edited
 
