@@ -70,7 +70,7 @@ class Services:
         self.catalogue = Catalogue(settings)
         self.backends = build_backends(settings, sharing=self.sharing)
         self.ordering = Ordering(settings, self.catalogue, self.backends)
-        self.keyring = Keyring(settings)
+        self.keyring = Keyring(settings, self.sharing)
         self.rates = self.sharing.rates(settings.auth.keys)
         self.jobs = Jobs()
         self.wakes = self.sharing.wakes()
@@ -97,7 +97,7 @@ class Services:
         catalogue = Catalogue(merged)
         self.ordering = Ordering(merged, catalogue, backends)
         self.settings, self.catalogue, self.backends = merged, catalogue, backends
-        self.keyring = Keyring(merged)
+        self.keyring = Keyring(merged, self.sharing)
         self.rates.configure(merged.auth.keys)
 
     async def start(self) -> None:

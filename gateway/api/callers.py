@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 from starlette.requests import Request
 
 from gateway.config.model import Settings
-from gateway.services.guesses import Guesses
+from gateway.services.sharing import Alone, Sharing
 from gateway.serving.addresses import client_address, counted
 from normalization.errors import InvalidApiKey
 
@@ -30,11 +30,13 @@ class Caller:
 class Keyring:
     """The configured keys, held as digests only."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, sharing: Sharing | None = None) -> None:
+        """`sharing`: where other processes serve with this one, and hear what is guessed there."""
         self._open = settings.auth.mode == "none"
         self._callers = [(key.digest.encode(), Caller(key.name, key.models)) for key in settings.auth.keys]
         limits = settings.limits
-        self._guesses = Guesses(limits.auth_failures_per_minute, limits.auth_failures_per_minute_total)
+        most, most_in_all = limits.auth_failures_per_minute, limits.auth_failures_per_minute_total
+        self._guesses = (sharing or Alone()).guesses(most, most_in_all)
         self._proxies = settings.server.trusted_proxies
 
     def identify(self, request: Request) -> Caller:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from gateway.config.limits import Limits
 from gateway.services.breakers import Breaking, Circuits
 from gateway.services.gates import Gate
+from gateway.services.guesses import Guesses
 from gateway.services.pace import Pace
 from gateway.services.rates import KeyRates, Limited, Rates
 from gateway.services.wakes import Wakes
@@ -44,6 +45,10 @@ class Sharing(Protocol):
 
     def rates(self, entries: Iterable[Limited]) -> Rates:
         """What each key may ask for."""
+        ...
+
+    def guesses(self, most: int, most_in_all: int) -> Guesses:
+        """How many wrong keys came from where."""
         ...
 
     def wakes(self) -> Wakes:
@@ -96,6 +101,9 @@ class Alone:
 
     def rates(self, entries: Iterable[Limited]) -> Rates:
         return KeyRates(entries)
+
+    def guesses(self, most: int, most_in_all: int) -> Guesses:
+        return Guesses(most, most_in_all)
 
     def wakes(self) -> Wakes:
         return Wakes()

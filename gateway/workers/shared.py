@@ -11,12 +11,13 @@ from typing import Any
 from gateway.config.limits import Limits
 from gateway.services.breakers import Breaking, Circuits, Sign
 from gateway.services.gates import Gate
+from gateway.services.guesses import Guesses
 from gateway.services.pace import LOOKS_SHARE, Pace
 from gateway.services.rates import Admission, Limited, Rates, Stay
 from gateway.services.wakes import Wakes
 from gateway.workers.channel import Channel
 from gateway.workers.shares import Part, share_of
-from gateway.workers.wire import FOLLOWED, HEALTH, RING
+from gateway.workers.wire import FOLLOWED, GUESS, HEALTH, RING
 
 NOW = 0.0
 
@@ -51,6 +52,9 @@ class Coordinated:
 
     def rates(self, entries: Iterable[Limited]) -> Rates:
         return SharedRates(self._channel, entries)
+
+    def guesses(self, most: int, most_in_all: int) -> Guesses:
+        return SharedGuesses(self._channel, most, most_in_all)
 
     def wakes(self) -> Wakes:
         return SharedWakes(self._channel)
@@ -219,6 +223,31 @@ class SharedCircuits(Circuits):
 
     def _spread(self, model: str, told: list[Any] | None, *, keep: bool) -> None:
         self._channel.spread(HEALTH, [self._provider, model, told], key=f"{self._provider}/{model}", keep=keep)
+
+
+class SharedGuesses(Guesses):
+    """Wrong keys, and addresses that had a right one, are known to all workers, a moment later."""
+
+    def __init__(self, channel: Channel, most: int, most_in_all: int) -> None:
+        super().__init__(most, most_in_all)
+        self._channel = channel
+        channel.on(GUESS, self._heard)
+
+    def failed(self, address: str) -> None:
+        super().failed(address)
+        self._channel.spread(GUESS, [address, None])
+
+    def proved(self, address: str, digest: str) -> None:
+        if (address, digest) not in self._right:
+            self._channel.spread(GUESS, [address, digest])
+        super().proved(address, digest)
+
+    def _heard(self, body: tuple[str, str | None]) -> None:
+        address, digest = body
+        if digest is None:
+            super().failed(address)
+        else:
+            super().proved(address, digest)
 
 
 class SharedWakes(Wakes):

@@ -11,7 +11,6 @@ from normalization.errors import ConfigurationError
 DIVIDED = (
     "connections",
     "in_flight_picture_bytes",
-    "auth_failures_per_minute_total",
     "codec_processes",
     "codec_queue",
 )

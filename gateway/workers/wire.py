@@ -22,6 +22,7 @@ SETTINGS = "settings"
 """Event: take over a new configuration."""
 FOLLOWED = "followed"
 """Event: how many jobs all workers together look at, by provider."""
+GUESS = "guess"
 RING = "ring"
 HEALTH = "health"
 

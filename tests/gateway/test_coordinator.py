@@ -11,7 +11,15 @@ import pytest
 from gateway.services.breakers import Breaking, Sign
 from gateway.services.gates import GateFull, GateTimeout
 from gateway.services.wakes import Wakes
-from gateway.workers.shared import Coordinated, SharedCircuits, SharedGate, SharedPace, SharedRates, SharedWakes
+from gateway.workers.shared import (
+    Coordinated,
+    SharedCircuits,
+    SharedGate,
+    SharedGuesses,
+    SharedPace,
+    SharedRates,
+    SharedWakes,
+)
 from gateway.workers.shares import Part
 from gateway.workers.wire import Lines, line
 from normalization.errors import Draining, RateLimitExceeded
@@ -228,6 +236,20 @@ async def test_a_notice_wakes_whoever_waits_in_whichever_worker() -> None:
         await home.settled()
         assert other.expect("p", "early").is_set()
         assert not other.expect("p", "another").is_set()
+
+
+async def test_wrong_keys_are_counted_over_all_workers_and_a_right_one_is_known_to_all() -> None:
+    async with house() as home:
+        one, other = SharedGuesses(await home.worker(), 3, 9), SharedGuesses(await home.worker(), 3, 9)
+        one.proved("10.0.0.1", "right")
+        for guesses in (one, other, one):
+            guesses.failed("10.0.0.1")
+        await home.settled()
+        for guesses in (one, other):
+            with pytest.raises(RateLimitExceeded):
+                guesses.check("10.0.0.1", "wrong")
+            guesses.check("10.0.0.1", "right")
+            guesses.check("10.0.0.2", "wrong")
 
 
 async def test_an_office_is_held_by_one_worker_until_it_dies() -> None:
