@@ -207,7 +207,8 @@ def paced(per_minute: int | None, per_second: float | None) -> tuple[int | None,
         return per_minute, 60.0
     if per_second is None:
         return None, 60.0
-    return max(1, round(per_second * RPS_SECONDS)), RPS_SECONDS
+    most = int(per_second * RPS_SECONDS)
+    return (most, RPS_SECONDS) if most else (1, 1.0 / per_second)
 
 
 def _remembered(before: Backend) -> _Counts:
