@@ -63,8 +63,8 @@ class Measured:
 class Bench:
     """The picture, and what is started for each case."""
 
-    def __init__(self, folder: Path, clients: int, seconds: float) -> None:
-        self.folder, self.clients, self.seconds = folder, clients, seconds
+    def __init__(self, folder: Path, clients: int, seconds: float, spread: float) -> None:
+        self.folder, self.clients, self.seconds, self.spread = folder, clients, seconds, spread
         self.answer = make_answers(folder / "answers")[MODEL]
         self._folders = 0
 
@@ -107,7 +107,7 @@ models: {{{MODEL}: {{routes: [{{provider: slow, model: gpt-image-1, price: {{usd
 
     def under_way(self, *, together: bool) -> Measured:
         with ExitStack() as stack:
-            words = (self.clients, SPREAD_SECONDS) if together else ()
+            words = (self.clients, self.spread) if together else ()
             provider = self.provider(stack, self.seconds, *words)
             server, address = self.gateway(stack, provider)
             with measuring(server, address) as found:
@@ -211,12 +211,14 @@ def main(arguments: list[str]) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--clients", type=int, default=500, help="generations at once (default 500)")
     parser.add_argument("--seconds", type=float, default=30, help="that each is held by the provider (default 30)")
+    words = f"in which those end that end together (default {SPREAD_SECONDS:g})"
+    parser.add_argument("--spread", type=float, default=SPREAD_SECONDS, help=f"seconds {words}")
     parser.add_argument("--only", nargs="+", choices=CASES, default=CASES, help="what to measure (default: all)")
     options = parser.parse_args(arguments)
     allow()
     found = []
     with tempfile.TemporaryDirectory(prefix="imagegate-bench-") as name:
-        bench = Bench(Path(name), options.clients, options.seconds)
+        bench = Bench(Path(name), options.clients, options.seconds, options.spread)
         try:
             for case in options.only:
                 found.append(bench.overload() if case == CASES[2] else bench.under_way(together=case == CASES[1]))
