@@ -88,8 +88,8 @@ class Limits(Section):
     )
     retries: Whole = Field(
         2,
-        description="Repeats at the same provider of what it certainly did not begin; one more where it is busy and does "
-        "not say for how long; 0 = no repeats of any kind.",
+        description="Repeats at the same provider of what it certainly did not begin; one more where it is busy and "
+        "does not say for how long; 0 = no repeats of any kind.",
     )
     retry_first_seconds: Seconds = Field(
         0.2, description="Most that is waited before the first repeat, drawn anew each time; the next twice as long."
