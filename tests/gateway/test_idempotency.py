@@ -98,7 +98,7 @@ async def test_two_hundred_at_once_make_one_submission(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", ["", "x" * 256, "caf\u00e9", "tab\there"])
 def test_a_key_that_is_none_is_refused(key: str, tmp_path: Path) -> None:
     with gateway(tmp_path) as (client, simulator):
-        answer = client.post(PATH, json=BODY, headers=[(b"idempotency-key", key.encode("latin-1"))])  # type: ignore[arg-type]
+        answer = client.post(PATH, json=BODY, headers=[(b"idempotency-key", key.encode("latin-1"))])
         assert answer.status_code == 400
         assert answer.json()["error"]["param"] == "Idempotency-Key"
         assert simulator.submissions == []
