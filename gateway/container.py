@@ -23,7 +23,7 @@ from gateway.peers import Peers
 from gateway.resending import Repeats, Resending
 from gateway.resumption import Resumption
 from gateway.routing import Catalogue
-from gateway.services import heap
+from gateway.services import heap, spool
 from gateway.services.attempts_sqlite import SqliteAttempts
 from gateway.services.codecs import CodecPool, PoolSettings
 from gateway.services.gates import GateFull
@@ -111,27 +111,7 @@ class Services:
         heap.keep()
         await self.sharing.start()
         settings, limits = self.settings, self.sharing.own(self.settings.limits)
-        data_dir = settings.server.data_dir
-        await asyncio.to_thread(data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
-        given = settings.storage.signing_key
-        key = key_from_text(given.get_secret_value()) if given is not None else load_or_make_key(data_dir)
-        self.signer = Signer([key], ttl=settings.storage.url_ttl_seconds)
-        self.storage = (
-            MemoryStorage(settings.storage.retention_seconds)
-            if settings.storage.url == "memory"
-            else FileStorage(
-                data_dir,
-                retention_seconds=settings.storage.retention_seconds,
-                floor_bytes=limits.disk_floor_bytes,
-                most_bytes=limits.disk_bytes,
-            )
-        )
-        self.attempts = await asyncio.to_thread(SqliteAttempts, data_dir)
-        self.responses = (
-            MemoryResponses()
-            if settings.storage.url == "memory"
-            else await asyncio.to_thread(SqliteResponses, data_dir)
-        )
+        await self._open_state(settings)
         self.pool = CodecPool(
             PoolSettings(
                 workers=limits.codec_processes,
@@ -141,7 +121,7 @@ class Services:
         )
         self.transport = Transport()
         self.fetcher = Fetcher()
-        self.spool = Spool(data_dir)
+        self.spool = Spool(settings.server.data_dir)
         self.intake = Intake(self.pool, self.fetcher, self.spool, limits, settings.network.allow_private)
         finisher = Finisher(
             pool=self.pool,
@@ -181,6 +161,29 @@ class Services:
             resumption = Resumption(self, self._restore)
             await resumption.scan()
             self._chores.append(asyncio.create_task(self._scan(resumption)))
+
+    async def _open_state(self, settings: Settings) -> None:
+        data_dir = settings.server.data_dir
+        await asyncio.to_thread(data_dir.mkdir, mode=0o700, parents=True, exist_ok=True)
+        given = settings.storage.signing_key
+        key = key_from_text(given.get_secret_value()) if given is not None else load_or_make_key(data_dir)
+        self.signer = Signer([key], ttl=settings.storage.url_ttl_seconds)
+        self.storage = (
+            MemoryStorage(settings.storage.retention_seconds)
+            if settings.storage.url == "memory"
+            else FileStorage(
+                data_dir,
+                retention_seconds=settings.storage.retention_seconds,
+                floor_bytes=settings.limits.disk_floor_bytes,
+                most_bytes=settings.limits.disk_bytes,
+            )
+        )
+        self.attempts = await asyncio.to_thread(SqliteAttempts, data_dir)
+        self.responses = (
+            MemoryResponses()
+            if settings.storage.url == "memory"
+            else await asyncio.to_thread(SqliteResponses, data_dir)
+        )
 
     async def _renew(self) -> None:
         while True:
@@ -239,6 +242,7 @@ class Services:
     def start_work(self, order: Order, work: Callable[[], Awaitable[Outcome]]) -> Job:
         """Begin what comes to an order's outcome, and write its answer at the end. Raises Draining."""
         job = self.jobs.start(order, lambda job: self._carried(job, work))
+        spool.keep()
         self.journal.begun(job)
         return job
 
@@ -265,6 +269,8 @@ class Services:
         finally:
             if not job.visits:
                 await self.journal.put_away(job)
+            for picture in order.brought:
+                picture.content.close()
         return outcome
 
     async def not_ready(self) -> list[str]:
