@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import signal
 import sqlite3
@@ -255,3 +256,41 @@ def test_an_idle_gateway_is_not_ready_before_its_door_closes(tmp_path: Path) -> 
             assert (refused.status_code, refused.headers["x-should-retry"]) == (503, "true")
             assert gateway.process.wait(20) == 0
         assert simulator.submissions == []
+
+
+def test_an_edit_is_laid_into_its_original_by_the_process_that_comes_after(tmp_path: Path) -> None:
+    original, mask = Image.new("RGB", (256, 256), "red"), Image.new("RGBA", (256, 256), "black")
+    mask.paste((0, 0, 0, 0), (0, 0, 128, 256))
+    files = []
+    for name, picture in (("image", original), ("mask", mask)):
+        written = BytesIO()
+        picture.save(written, "PNG")
+        files.append((name, (f"{name}.png", written.getvalue())))
+    with apiframe_simulator() as simulator:
+        hold(simulator)
+        config = configured(tmp_path, simulator, "apiframe", "flux-2-max")
+        with serving(config) as gateway:
+            url = f"{gateway.base_url}/v1/images/edits"
+            given = {"model": "m", "prompt": "blue", "response_format": "b64_json"}
+            asked = threading.Thread(target=lambda: edit(url, given, files), daemon=True)
+            asked.start()
+            until(lambda: simulator.submissions and accepted(tmp_path, 1))
+            [generation] = rows(tmp_path, "generations")
+            kill(gateway)
+        simulator.looks_until_done = 0
+        with serving(config) as gateway:
+            found = until(lambda: (now := looked_up(gateway, generation["id"]))["status"] == "succeeded" and now)
+        answer = found["answer"]
+        made = Image.open(BytesIO(base64.b64decode(answer["data"][0]["b64_json"]))).convert("RGB")
+        assert made.size == (256, 256)
+        assert made.crop((136, 0, 256, 256)).getcolors() == [(120 * 256, (255, 0, 0))]
+        assert made.crop((0, 0, 120, 256)).getcolors() != [(120 * 256, (255, 0, 0))]
+        assert "repairs" not in answer["metadata"]
+        assert [entry["behavior"] for entry in answer["metadata"]["parameters"] if entry["name"] == "mask"] == [
+            "emulated"
+        ]
+
+
+def edit(url: str, given: dict[str, str], files: Any) -> None:
+    with contextlib.suppress(httpx.HTTPError):
+        httpx.post(url, data=given, files=files, timeout=60)
