@@ -39,6 +39,7 @@ from gateway.services.spool import Spool
 from gateway.services.storage import Storage
 from gateway.services.storage_file import FileStorage
 from gateway.services.storage_memory import MemoryStorage
+from gateway.services.weights import Weights
 from gateway.submission import Driver
 from normalization.errors import Draining, ImagegateError, InternalError, OperatorError, Overloaded
 from normalization.pictures import FinishOptions, Limits
@@ -83,6 +84,7 @@ class Services:
         self.journal: Journal
         self.responses: Responses
         self.pool: CodecPool
+        self.weights: Weights
         self.transport: Transport
         self.fetcher: Fetcher
         self.dispatcher: Dispatcher
@@ -119,7 +121,8 @@ class Services:
                 memory_most=limits.codec_memory_bytes,
             )
         )
-        self.transport = Transport()
+        self.weights = Weights(limits.in_flight_picture_bytes)
+        self.transport = Transport(room=self.weights.reply)
         self.fetcher = Fetcher()
         self.spool = Spool(settings.server.data_dir)
         self.intake = Intake(self.pool, self.fetcher, self.spool, limits, settings.network.allow_private)
@@ -135,6 +138,8 @@ class Services:
                 ),
             ),
             policy=result_policy(limits, settings.network.allow_private),
+            weights=self.weights,
+            spool=self.spool,
         )
         self.hosting = Hosting(self.storage, self.signer)
         driver = Driver(
@@ -147,7 +152,7 @@ class Services:
             self.wakes,
             Resending(Repeats.of(limits)),
         )
-        self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL))
+        self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL), weights=self.weights)
         self.journal = Journal(
             SqliteGenerations(self.attempts),
             self.storage,

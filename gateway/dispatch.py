@@ -66,6 +66,9 @@ class Dispatcher:
             if work.over:
                 break
             await work.fill(candidate, once=True)
+        for candidate in tuple(part.candidate for part in work.parts if part.images):
+            while not work.over and await work.fill_again(candidate):
+                pass
         return work.outcome()
 
     def plan_for(self, candidate: Candidate, places: Sequence[int]) -> Plan:
@@ -92,6 +95,8 @@ class _Work:
         self.pictures: dict[int, Delivered] = {}
         self.parts: list[Part] = []
         self.errors: list[ImagegateError] = []
+        self.turned_away: set[int] = set()
+        """Places whose last call was certainly not begun because the provider was busy or out of reach."""
 
     @property
     def over(self) -> bool:
@@ -116,6 +121,15 @@ class _Work:
         finally:
             circuits.end_probe(model)
 
+    async def fill_again(self, candidate: Candidate) -> bool:
+        """Ask a route that delivered for what was only turned away, by whomever, for being busy: a burst that is over
+        must not cost pictures. Whether that brought any."""
+        self.open = [place for place in self.open if place in self.turned_away]
+        before = len(self.pictures)
+        if self.open:
+            await self.fill(candidate)
+        return len(self.pictures) > before
+
     def _take(self, candidate: Candidate, results: Sequence[CallResult]) -> list[int]:
         """Keep the pictures and errors; what stays open is what may be asked for again. Returns the places that the
         provider left out of an answer that was otherwise good."""
@@ -125,6 +139,8 @@ class _Work:
             self.pictures.update(result.pictures)
             if result.error is not None:
                 self.errors.append(result.error)
+            busy = result.refused and isinstance(result.error, UpstreamBusy | UpstreamUnavailable)
+            (self.turned_away.update if busy else self.turned_away.difference_update)(result.places)
             if may_go_elsewhere(result, candidate.on_unknown):
                 refused.extend(result.missing)
             elif result.error is None:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from gateway.backends import Backend
 from gateway.failing import FailureClass
 from gateway.services.generations import NewGeneration
+from gateway.services.spool import Spooled
 from gateway.services.weights import Weight
 from normalization.errors import Charge, ImagegateError
 from normalization.plan import Plan
 from normalization.rules import Price, Profile
-from normalization.vocabulary import Format, ImageRequest, Size
+from normalization.vocabulary import Format, ImageRequest, Picture, Size
 
 ResponseFormat = Literal["url", "b64_json", "both"]
 
@@ -163,12 +164,18 @@ class Order:
     def request(self) -> ImageRequest:
         return self.candidates[0].request
 
+    @property
+    def brought(self) -> tuple[Picture, ...]:
+        """The pictures that came with the request, its mask among them."""
+        request = self.request
+        return request.pictures if request.mask is None else (*request.pictures, request.mask)
+
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One finished picture: exactly the bytes that the client gets."""
+    """One finished picture: exactly the bytes that the client gets, in memory or in the spool."""
 
-    data: bytes
+    data: bytes | Spooled
     format: Format
     size: Size
     seed: int | None = None
@@ -181,6 +188,22 @@ class Delivered:
     """What had to be put right before the picture could be read, in words."""
     weight: Weight | None = field(default=None, repr=False, compare=False)
     """Counts the bytes for as long as they lie in memory."""
+
+    @property
+    def length(self) -> int:
+        """Bytes."""
+        return len(self.data) if isinstance(self.data, bytes) else self.data.length
+
+    def slices(self, most: int) -> Iterator[bytes | memoryview]:
+        """All bytes in order, at most `most` at a time. Raises StateUnavailable where the spool cannot be read."""
+        if isinstance(self.data, bytes):
+            view = memoryview(self.data)
+            return (view[start : start + most] for start in range(0, len(view), most))
+        return self.data.slices(most)
+
+    def read(self) -> bytes:
+        """All bytes at once. Errors are those of `slices`."""
+        return self.data if isinstance(self.data, bytes) else self.data.read()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,8 @@ def receipt(outcome: Outcome, request: ImageRequest) -> tuple[tuple[Applied, ...
 
 
 def _truth(entry: Applied, plan: Plan, pictures: tuple[Delivered, ...], *, promised: bool) -> Applied:
+    if entry.name == "mask" and plan.finish.composite is not None:
+        return _enlarging(entry, pictures, promised=True)
     if entry.behavior is Behavior.DROPPED or entry.name not in SHAPE_NAMES:
         return entry
     if plan.finish.fit is not None:

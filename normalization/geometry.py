@@ -127,17 +127,36 @@ def match(shape: Shape, offers: Offers, pixels_most: int = OUTPUT_PIXELS_MOST) -
 
 
 def match_input(shape: Shape, first: Size, offers: Offers, pixels_most: int = OUTPUT_PIXELS_MOST) -> Match:
-    """The nearest offer to the shape of the first input picture, at the scale that `shape` wishes, if any."""
+    """The nearest offer to a shape where there is an input picture, `first` in pixels: without a shape of its own, an
+    edit has that picture's. Where a provider has words for "the shape of the input", or keeps it by itself, that is
+    one offer more, and the only exact one for a shape that is the input's."""
+    wanted = shape.size.ratio if shape.size is not None else shape.ratio
+    if wanted is None:
+        return _matching(shape, first, offers) or match(replace(shape, ratio=first.ratio), offers, pixels_most)
+    if wanted == first.ratio and offers.grid is None:
+        return _matching(shape, first, offers) or match(shape, offers, pixels_most)
+    return match(shape, offers, pixels_most)
+
+
+def _matching(shape: Shape, first: Size, offers: Offers) -> Match | None:
+    """What asks for the shape of the input, at the scale that is wanted; None where it has to be told in pixels."""
     ratios = offers.ratios
-    named = ratios is not None and ratios.tiers
-    if offers.matching is None or (shape.tier is not None and not named and offers.grid is not None):
-        return match(replace(shape, ratio=first.ratio), offers, pixels_most)
+    tiers = sorted(ratios.tiers, key=lambda tier: tier.area) if ratios is not None else []
+    if offers.matching is None or (shape.tier is not None and not tiers and offers.grid is not None):
+        return None
+    fields = dict(offers.matching)
+    if shape.size is not None:
+        made = [(tier, table_size(first.ratio, tier)) for tier in tiers or [DEFAULT_TIER]]
+        tier, offer = next((each for each in made if _covers(each[1], shape.size)), made[-1])
+        if ratios is not None and ratios.tier_to is not None:
+            fields[ratios.tier_to] = tier.name
+        return Match(fields, None, shape.size, size_note=None if _covers(offer, shape.size) else _enlarged(offer))
     if shape.tier is None:
-        return Match(offers.matching)
-    if ratios is None or not ratios.tiers:
-        return Match(offers.matching, tier_note=_NO_TIER, tier_sent=False)
+        return Match(fields)
+    if ratios is None or not tiers:
+        return Match(fields, tier_note=_NO_TIER, tier_sent=False)
     scaled = _by_name(replace(shape, ratio=None), ratios)
-    return replace(scaled, fields={**scaled.fields, **offers.matching}, yields=None)
+    return replace(scaled, fields={**scaled.fields, **fields}, yields=None)
 
 
 _NO_SHAPE = "the provider does not let its shape be chosen"

@@ -176,9 +176,9 @@ def _match(request: ImageRequest, profile: Profile, composite: Composite | None,
     """What to ask for. An edit without a shape of its own keeps that of the first input picture."""
     shape, offers = request.shape, profile.offers
     if composite is not None:
-        matched = geometry.match(Shape(composite.original.size), offers, pixels_most)
+        matched = geometry.match_input(Shape(composite.original.size), composite.original.size, offers, pixels_most)
         return replace(matched, fit=shape.size, slack=0)
-    if request.pictures and shape.size is None and shape.ratio is None:
+    if request.pictures:
         return geometry.match_input(shape, request.pictures[0].size, offers, pixels_most)
     return geometry.match(shape, offers, pixels_most)
 
@@ -216,7 +216,8 @@ def _report_shape(draft: _Draft, matched: geometry.Match) -> None:
         elif name == "resolution" and not matched.tier_sent:
             draft.report(name, Behavior.DROPPED, note=note)
         elif not matched.fields:
-            draft.report(name, Behavior.DROPPED if note else Behavior.EMULATED, note=note)
+            lost = note is not None and draft.request.shape.size is None
+            draft.report(name, Behavior.DROPPED if lost else Behavior.EMULATED, note=note)
         else:
             draft.report(name, _shape_kind(name, value, matched.fields), shown, note)
 

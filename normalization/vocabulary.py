@@ -145,6 +145,10 @@ class Content(Protocol):
         """All bytes at once."""
         ...
 
+    def close(self) -> None:
+        """Let go of them: nobody reads them any more."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Held:
@@ -162,6 +166,9 @@ class Held:
 
     def read(self) -> bytes:
         return self.data
+
+    def close(self) -> None:
+        pass
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ async def read_bytes(request: Request, *, bytes_most: int, seconds_most: float, 
 
 
 async def _read(request: Request, bytes_most: int, drain_most: int) -> bytes:
-    declared = request.headers.get("content-length", "")
-    too_large = declared.isdigit() and int(declared) > bytes_most
+    refuse_declared(request, bytes_most)
+    too_large = False
     body = bytearray()
     seen = 0
     async for chunk in request.stream():
@@ -57,6 +57,13 @@ async def _read(request: Request, bytes_most: int, drain_most: int) -> bytes:
     if too_large:
         raise RequestTooLarge(f"the body may have at most {bytes_most} bytes")
     return bytes(body)
+
+
+def refuse_declared(request: Request, bytes_most: int) -> None:
+    """Raise RequestTooLarge for a body that says itself that it is: none of it has to be read."""
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and int(declared) > bytes_most:
+        raise RequestTooLarge(f"the body may have at most {bytes_most} bytes")
 
 
 def kind_of(value: Any) -> str:

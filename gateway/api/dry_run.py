@@ -23,7 +23,7 @@ def dry_run(prepared: Prepared) -> dict[str, Any]:
         "provider": plan.provider,
         "total_cost_micros": plan.cost_micros,
         "currency": "USD",
-        "components": None if plan.components is None else [part.entry() for part in plan.components],
+        "components": [part.entry() for part in plan.components or ()],
         "plan": {
             "provider": plan.provider,
             "model": plan.model,

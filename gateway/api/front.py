@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.services.spool import request_scope
 from normalization.errors import ImagegateError, InternalError, MethodNotAllowed, NotFound, UpstreamBusy
 
 log = logging.getLogger("imagegate.http")
@@ -50,7 +51,8 @@ class Front:
                     headers[name] = value
             await send(message)
 
-        await self.app(scope, receive, with_headers)
+        with request_scope():
+            await self.app(scope, receive, with_headers)
         log.info(
             "%s %s %d %.0f ms",
             scope["method"],

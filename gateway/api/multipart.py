@@ -12,13 +12,16 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from gateway.api.bodies import DRAIN_BYTES
+from gateway.api.bodies import DRAIN_BYTES, refuse_declared
 from gateway.config.limits import Limits
 from gateway.services.spool import Spool, Spooled
 from normalization.errors import ImagegateError, ImageTooLarge, InvalidValue, RequestTooLarge, UnsupportedParameter
 
 _PICTURE = re.compile(r"images?(?:\[([0-9]{0,3})\])?")
 _MASK = re.compile(r"mask(?:\[0?\])?")
+
+PREAMBLE_MOST = 16 * 1024
+"""Bytes before the first boundary; with more it is no multipart body."""
 
 FILES_MORE = 2
 """Files that are read beyond the most that are accepted, so that the refusal can say how many there were."""
@@ -46,6 +49,7 @@ class Form:
 async def read_form(request: Request, spool: Spool, limits: Limits) -> Form:
     """The form of a request. Raises RequestTooLarge, ImageTooLarge, InvalidValue or UnsupportedParameter; what is left
     of the body is then read and thrown away, so that the client hears why."""
+    refuse_declared(request, limits.multipart_body_bytes)
     _, options = parse_options_header(request.headers.get("content-type", ""))
     boundary = options.get(b"boundary")
     if not boundary:
@@ -54,7 +58,7 @@ async def read_form(request: Request, spool: Spool, limits: Limits) -> Form:
     parser = MultipartParser(boundary, parts.callbacks())
     body = request.stream()
     try:
-        return await _gathered(body, parser, parts)
+        return await _gathered(body, boundary, parser, parts)
     except TimeoutError:
         raise InvalidValue(f"the body did not arrive within {limits.body_seconds:g} seconds") from None
     except ClientDisconnect:
@@ -67,10 +71,10 @@ async def read_form(request: Request, spool: Spool, limits: Limits) -> Form:
         raise
 
 
-async def _gathered(body: AsyncIterator[bytes], parser: MultipartParser, parts: _Parts) -> Form:
+async def _gathered(body: AsyncIterator[bytes], boundary: bytes, parser: MultipartParser, parts: _Parts) -> Form:
     try:
         async with asyncio.timeout(parts.limits.body_seconds):
-            await _feed(body, parser, parts.limits.multipart_body_bytes)
+            await _feed(_from_boundary(body, boundary), parser, parts.limits.multipart_body_bytes)
         parser.finalize()
         return parts.form()
     except BaseException:
@@ -85,6 +89,22 @@ async def _feed(body: AsyncIterator[bytes], parser: MultipartParser, bytes_most:
         if seen > bytes_most:
             raise RequestTooLarge(f"the body may have at most {bytes_most} bytes")
         parser.write(chunk)
+
+
+async def _from_boundary(body: AsyncIterator[bytes], boundary: bytes) -> AsyncIterator[bytes]:
+    """The body without what may stand before its first boundary (RFC 2046, section 5.1.1), which the parser knows
+    nothing of."""
+    head = b""
+    async for chunk in body:
+        head += chunk
+        start = head.find(b"--" + boundary)
+        if start >= 0 or len(head) > PREAMBLE_MOST:
+            yield head[max(start, 0) :]
+            break
+    else:
+        yield head
+    async for chunk in body:
+        yield chunk
 
 
 async def drain(body: AsyncIterator[bytes]) -> None:

@@ -17,7 +17,7 @@ import orjson
 import pybase64
 from starlette.requests import ClientDisconnect, Request
 
-from gateway.api.bodies import kind_of
+from gateway.api.bodies import kind_of, refuse_declared
 from gateway.api.multipart import drain
 from gateway.services.spool import VIEW_BYTES, Spool, Spooled, View
 from normalization.errors import ImagegateError, InvalidJson, InvalidType, RequestTooLarge
@@ -78,6 +78,7 @@ class PictureJson:
 
 async def read_picture_json(request: Request, spool: Spool, *, bytes_most: int, seconds_most: float) -> PictureJson:
     """The body as a JSON object. Raises RequestTooLarge, InvalidJson or InvalidType."""
+    refuse_declared(request, bytes_most)
     stream = request.stream()
     try:
         async with asyncio.timeout(seconds_most):

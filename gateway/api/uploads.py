@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from starlette.requests import Request
 
 from gateway.api.brackets import nested
@@ -43,7 +44,7 @@ async def read_upload(request: Request, services: Services) -> Upload:
         form = await read_form(request, services.spool, services.settings.limits)
         pictures = tuple(_given(file) for file in in_order(form.pictures))
         mask = _given(form.masks[0]) if form.masks else None
-        return Upload(nested(form.fields), pictures, mask, "image")
+        return Upload(_with_objects(nested(form.fields)), pictures, mask, "image")
     if kind == URLENCODED:
         raise InvalidValue(f"content-type: {URLENCODED} cannot carry pictures; send {MULTIPART} or application/json")
     limits = services.settings.limits
@@ -51,6 +52,20 @@ async def read_upload(request: Request, services: Services) -> Upload:
         request, services.spool, bytes_most=limits.json_body_bytes, seconds_most=limits.body_seconds
     )
     return _from_json(read)
+
+
+def _with_objects(body: dict[str, Any]) -> dict[str, Any]:
+    """A form has no objects but by brackets; whose client writes none may write JSON."""
+    options = body.get("provider_options")
+    if isinstance(options, str):
+        try:
+            body["provider_options"] = orjson.loads(options)
+        except orjson.JSONDecodeError:
+            raise InvalidValue(
+                "provider_options: an object is expected, as JSON or with brackets: provider_options[image][steps]",
+                param="provider_options",
+            ) from None
+    return body
 
 
 def _given(file: File) -> Given:

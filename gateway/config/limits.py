@@ -63,7 +63,7 @@ class Limits(Section):
     # pictures that come in
     picture_bytes: Bytes = Field(50 * MIB, description="Bytes of one input picture.")
     picture_count: Count = Field(16, description="Input pictures of one request, the mask not counted.")
-    picture_megapixels: Positive = Field(33.5, description="Megapixels of one input picture.")
+    picture_megapixels: Positive = Field(33.554432, description="Millions of pixels of one input picture.")
     picture_side: Count = Field(16384, description="Pixels of an input picture's longer side.")
     picture_ratio: Count = Field(50, description="An input picture's longer side over its shorter.")
     picture_frames: Count = Field(64, description="Frames of an input picture, of which the first is used.")
@@ -137,7 +137,8 @@ class Limits(Section):
 
     @property
     def picture_pixels(self) -> int:
-        return int(self.picture_megapixels * MEGAPIXEL)
+        # As cameras count: a million pixels. What is made is counted as the field's tiers are.
+        return round(self.picture_megapixels * 1_000_000)
 
     @property
     def output_pixels(self) -> int:

@@ -1,17 +1,20 @@
 """The spool: input pictures lie in nameless files while a request lives, so that uploads take disk and not memory.
 
-A file of the spool has no name from the start: whatever ends the process, nothing is left behind. It is closed with the
-last reference to it, so that a job that outlives its request keeps its pictures.
+A file of the spool has no name from the start: whatever ends the process, nothing is left behind. What a request brings
+is closed when it ends, or with the work that it began, which may outlive it; at the latest with the last reference.
 """
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
 import tempfile
 import weakref
 from collections.abc import Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,39 @@ FOLDER = "spool"
 VIEW_BYTES = 256 * 1024
 _FULL = frozenset({"ENOSPC", "EDQUOT", "EFBIG"})
 _CLOSED = -1
+
+
+@dataclass(slots=True)
+class Brought:
+    """The files of one request, and whether work has begun that needs them for longer than the request lasts."""
+
+    files: list[Spooled] = field(default_factory=list)
+    kept: bool = False
+
+
+_brought: ContextVar[Brought | None] = ContextVar("brought", default=None)
+
+
+@contextlib.contextmanager
+def request_scope() -> Iterator[None]:
+    """The files made inside, also in tasks that begin there, are closed at the end unless `keep` was called."""
+    brought = Brought()
+    token = _brought.set(brought)
+    try:
+        yield
+    finally:
+        _brought.reset(token)
+        if not brought.kept:
+            for file in brought.files:
+                file.close()
+        brought.files.clear()
+
+
+def keep() -> None:
+    """Leave the files of this request to the work that begins now."""
+    brought = _brought.get()
+    if brought is not None:
+        brought.kept = True
 
 
 class Spooled:
@@ -138,7 +174,11 @@ class Spool:
             os.unlink(name)
         except OSError as error:
             raise _trouble(error) from error
-        return Spooled(descriptor)
+        made = Spooled(descriptor)
+        brought = _brought.get()
+        if brought is not None:
+            brought.files.append(made)
+        return made
 
 
 def _trouble(error: OSError) -> StorageFull | StateUnavailable:

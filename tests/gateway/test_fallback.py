@@ -13,7 +13,7 @@ import httpx
 import openai
 import pytest
 
-from tests.journeys import HURRIED
+from tests.journeys import HURRIED, journey_to
 from tests.served import served, settings_of
 from tests.simulators import apiframe_simulator, max_simulator, openai_simulator
 
@@ -236,3 +236,13 @@ def test_a_job_that_is_polled_survives_trouble_on_the_way(tmp_path: Path) -> Non
             assert answer.data
             assert len(simulator.submissions) == 1
             assert simulator.billed == 1
+
+
+def test_a_burst_that_is_over_costs_no_pictures(tmp_path: Path) -> None:
+    limits = {"limits": {"retry_first_seconds": 0.01, "retry_after_seconds": 1}}
+    with journey_to("onemin", tmp_path, limits) as journey:
+        journey.simulator.fail_next(times=10, status=429, headers={"retry-after": "0"})
+        answer = journey.generate(n=10, size="64x64")
+        assert len(answer.data) == 10
+        assert journey.simulator.billed == 10
+        assert answer.metadata["partial"] is False

@@ -161,3 +161,27 @@ def test_nothing_stands_in_the_way_of_what_a_model_can() -> None:
 def test_an_empty_prompt_is_not_sent() -> None:
     made = plan(replace(asked(), prompt=""), editor(MATCHING, prompt_optional=True), name="p")
     assert "prompt" not in made.calls[0].payload
+
+
+def test_the_inputs_own_shape_is_one_offer_more() -> None:
+    keeping = Offers(ratios=replace(RATIOS, names=("1:1", "16:9"), tiers=(), tier_to=None), matching={})
+    made = edited(editor(keeping), aspect_ratio="8:5")
+    assert (sent(made), entry(made, "aspect_ratio")) == ({}, (Behavior.EMULATED, None, None))
+    made = edited(editor(keeping), size="320x200")
+    assert (sent(made), made.finish.fit, entry(made, "size")[2]) == ({}, Size(320, 200), None)
+    made = edited(editor(keeping), size="6400x4000")
+    assert entry(made, "size")[0] is Behavior.EMULATED
+    assert "enlarged" in str(entry(made, "size")[2])
+    made = edited(editor(keeping), aspect_ratio="3:2")
+    assert sent(made) == {"aspect_ratio": "16:9"}
+
+
+def test_a_masked_edit_is_made_in_the_shape_of_its_original() -> None:
+    keeping = Offers(ratios=replace(RATIOS, names=("1:1", "16:9")), matching={"aspect_ratio": "match_input_image"})
+    made = edited(editor(keeping), mask=MASK, size="1000x1000")
+    assert sent(made) == {"aspect_ratio": "match_input_image", "resolution": "1 MP"}
+    made = edited(editor(keeping), PHOTO, mask=replace(MASK, size=PHOTO.size))
+    assert sent(made)["resolution"] == "4 MP"
+    assert "enlarged" in str(entry(made, "mask")[2])
+    made = edited(editor(Offers(matching={})), PHOTO, mask=replace(MASK, size=PHOTO.size))
+    assert "enlarged" in str(entry(made, "mask")[2])

@@ -126,6 +126,8 @@ def _item(label: str, item: Any, read: PictureJson) -> Iterator[_Entry]:
     kind = item.get("type")
     if kind is None:
         kind = "message" if "role" in item or "id" not in item else "item_reference"
+    if not isinstance(kind, str):
+        raise InvalidType(f"{label}.type: a string is expected, not {kind_of(kind)}", param=f"{label}.type")
     if kind == "message":
         yield from _message(label, item, read)
     elif kind == CALL and item.get("result") is not None:

@@ -49,7 +49,7 @@ class MaxStyle:
             "width": first.width,
             "height": first.height,
             "megapixels": round(first.pixels / 1_000_000, 6),
-            "steps": _steps(told),
+            "steps": _steps(told) or 0,
             "image_count": len(told.shown),
         }
         usage = {**usage_of(tail["usage"]), "image_generation_details": details}
