@@ -61,7 +61,7 @@ def test_what_a_file_leaves_out_has_the_documented_default(tmp_path: Path) -> No
         200 * 2**20,
         50 * 2**20,
     )
-    assert (limits.output_pixels, limits.picture_pixels) == (40 * 2**20, int(33.5 * 2**20))
+    assert (limits.output_pixels, limits.picture_pixels) == (40 * 2**20, 33_554_432)
     assert limits.queue_wait_seconds is None
     assert settings.default == "picture"
 
