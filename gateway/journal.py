@@ -29,6 +29,7 @@ from gateway.services.generations import (
     KeptError,
     KeptPicture,
     KeptPieces,
+    NewGeneration,
     Status,
 )
 from gateway.services.storage import Storage
@@ -113,7 +114,7 @@ class Journal:
         self._claims: dict[str, Claim] = {}
         self._trimmed: dict[str | None, int] = {}
         self._peers = peers or Peers()
-        self._peers.answer(self._left_here)
+        self._peers.answer(self._left_for_peer)
 
     async def claim(self, identity: Identity) -> Claim | Job | Generation:
         """The right to carry the request out, or what was made of it before: a job of this process, or what is on
@@ -159,8 +160,17 @@ class Journal:
         """What the same client asked for before and was not given."""
         fingerprint, key_name = identity.fingerprint, identity.key_name
         found = await self._left_here(fingerprint, key_name) or await self._peers.left(fingerprint, key_name)
-        if found is not None:
-            return found
+        return found or await self._left_on_record(fingerprint, key_name)
+
+    async def _left_for_peer(self, fingerprint: str, key_name: str | None) -> NewGeneration | None:
+        """The same for another process, which cannot see yet what was written down a moment ago."""
+        job = await self._left_here(fingerprint, key_name)
+        if job is not None:
+            return job.order.generation
+        found = await self._left_on_record(fingerprint, key_name)
+        return None if found is None else found.new
+
+    async def _left_on_record(self, fingerprint: str, key_name: str | None) -> Generation | None:
         return await self.generations.undelivered(fingerprint, key_name, time.time() - LEFT_SECONDS)
 
     async def _left_here(self, fingerprint: str, key_name: str | None) -> Job | None:
@@ -232,7 +242,7 @@ class Journal:
         StateUnavailable."""
         stored = order.progress.stored
         if id(picture) not in stored:
-            name = await self._storage.put(picture.data, picture.format, durable=durable, seconds=seconds)
+            name = await self._storage.put(picture.read(), picture.format, durable=durable, seconds=seconds)
             stored[id(picture)] = name
         return stored[id(picture)]
 
@@ -287,7 +297,7 @@ class Journal:
         stored, writing = job.order.progress.stored, job.order.writing
         if writing is not None and writing.forgotten:
             return False
-        size = sum(len(each.data) for each in pieces if isinstance(each, Delivered) and id(each) not in stored)
+        size = sum(each.length for each in pieces if isinstance(each, Delivered) and id(each) not in stored)
         return not size or (self._lasting and self._allowance.take(size))
 
     async def _save(self, job: Job) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from gateway.jobs import Job
 from gateway.services.gates import GateTimeout
 from gateway.services.generations import Generation, NewGeneration
 from gateway.services.sharing import Alone, Sharing
@@ -33,16 +32,16 @@ class Peers:
             ) from None
 
     async def left(self, fingerprint: str, key_name: str | None) -> Generation | None:
-        """What another process works on for a client that has left it, and that is this one's to give now."""
+        """What another process works on, or has done, for a client that has left it, and that is this one's to give
+        now."""
         found = await self._sharing.inquire(LEFT, [fingerprint, key_name])
         return None if found is None else Generation(NewGeneration(*found), "running")
 
-    def answer(self, claim: Callable[[str, str | None], Awaitable[Job | None]]) -> None:
+    def answer(self, claim: Callable[[str, str | None], Awaitable[NewGeneration | None]]) -> None:
         """Have `claim` asked when another process looks for what was left."""
 
         async def told(body: list[Any]) -> list[Any] | None:
-            job = await claim(*body)
-            new = None if job is None else job.order.generation
+            new = await claim(*body)
             if new is None:
                 return None
             return [new.id, new.request_id, new.key_name, new.endpoint, new.model, new.created]
