@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 from collections.abc import Iterator
@@ -299,3 +300,30 @@ def test_azures_spelling_edits_too(journey: Journey) -> None:
         timeout=30,
     )
     assert json.loads(answer.text)["metadata"]["model"] == "m"
+
+
+def test_a_form_may_hold_options_as_json(journey: Journey) -> None:
+    answer = uploaded(journey, ("image", PHOTO), provider_options='{"p": {"go_fast": true}}')
+    told = {entry["name"]: entry["sent"] for entry in answer.json()["metadata"]["parameters"]}
+    assert told["provider_options.p.go_fast"] is True
+    journey.simulator.reset()
+    refused(
+        journey, uploaded(journey, ("image", PHOTO), provider_options="{"), 400, "invalid_value", "provider_options"
+    )
+
+
+def test_a_refused_upload_gives_its_disk_back_at_once(journey: Journey) -> None:
+    for _ in range(3):
+        assert uploaded(journey, ("image[]", PHOTO), ("image[]", b"no picture")).status_code == 400
+        assert uploaded(journey, ("image", PHOTO), ("mask", painted(9, 9).content.read())).status_code == 400
+        assert posted(journey, image=[data_uri(PHOTO * 99), "no picture"]).status_code == 400
+    assert [each for each in open_files() if "/spool/" in each] == []
+
+
+def open_files() -> list[str]:
+    """The files that this process has open, as Linux tells; the gateway is a thread of it."""
+    found = []
+    for link in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(link))
+    return found

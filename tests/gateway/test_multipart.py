@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from starlette.requests import Request
 
+from gateway.api.bodies import read_json
 from gateway.api.multipart import Form, in_order, read_form
+from gateway.api.picture_json import read_picture_json
 from gateway.config.limits import Limits
 from gateway.services.spool import Spool
 from normalization.errors import ImagegateError, ImageTooLarge, InvalidValue, RequestTooLarge, UnsupportedParameter
@@ -171,3 +173,33 @@ async def test_any_bytes_do_no_more_than_be_refused(tmp_path: Path) -> None:
         except ImagegateError as refusal:
             refused.append(refusal.status)
     assert set(refused) <= {400, 413}
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("cut", [1, 7, 1000])
+async def test_what_stands_before_the_first_boundary_is_passed_over(tmp_path: Path, cut: int) -> None:
+    body = (
+        b"a preamble -- of two\r\nlines\r\n"
+        + body_of([part("prompt", b"a"), part("image", PNG, filename="a")])
+        + b"after"
+    )
+    form = await read(tmp_path, [body[at : at + cut] for at in range(0, len(body), cut)])
+    assert form.fields == [("prompt", "a")]
+    assert [file.content.read() for file in form.pictures] == [PNG]
+    with pytest.raises(InvalidValue):
+        await read(tmp_path, [b"x" * 20_000, body])
+
+
+@pytest.mark.anyio
+async def test_a_length_that_is_too_large_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    async def receive() -> dict[str, Any]:
+        raise AssertionError("nothing has to be read")
+
+    headers = [(b"content-type", b"multipart/form-data; boundary=xyz"), (b"content-length", b"300000000")]
+    request = Request({"type": "http", "method": "POST", "headers": headers}, receive)
+    with pytest.raises(RequestTooLarge):
+        await read_form(request, Spool(tmp_path), Limits())
+    with pytest.raises(RequestTooLarge):
+        await read_picture_json(request, Spool(tmp_path), bytes_most=1000, seconds_most=1)
+    with pytest.raises(RequestTooLarge):
+        await read_json(request, bytes_most=1000, seconds_most=1)

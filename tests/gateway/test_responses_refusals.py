@@ -32,6 +32,7 @@ MAX: list[tuple[dict[str, Any], str, str]] = [
     ({"input": [{"role": "system", "content": "x"}]}, "missing_required_parameter", "input"),
     ({"input": "x" * 32_001}, "invalid_value", "input"),
     ({"input": 7}, "invalid_type", "input"),
+    *[({"input": [{"type": kind, "content": "x"}]}, "invalid_type", "input[0].type") for kind in ([], {}, 7, True)],
     ({"input": show("ftp://example.com/a.png")}, "invalid_value", "input[0].content[1].image_url"),
     ({"input": show("not a picture!")}, "invalid_image", "input[0].content[1].image_url"),
     ({"input": show(encoded(b"not a picture"))}, "invalid_image", "input[0].content[1].image_url"),
