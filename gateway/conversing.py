@@ -15,6 +15,7 @@ from gateway.breakage import broken_off
 from gateway.failing import FailureClass, class_of
 from gateway.services.failpoints import reach
 from gateway.services.gates import GateTimeout
+from gateway.services.weights import Weight
 from normalization.errors import GenerationTimeout, OperatorError, OutcomeUnknown, Overloaded
 from normalization.plan import Call
 from providers.base import Broken, Done, Failed, Pending, WireReply, WireRequest
@@ -40,6 +41,8 @@ class Conversation:
         self.accepted_at = 0.0
         self.sent = False
         self._unsure = False  # it may be at the provider, and what was sent after it proved nothing
+        self.weight: Weight | None = None
+        """Counts the last answer's bytes, and what was made of them."""
         self._broken: Broken | None = None  # the last exchange, where it gave no answer
         self._in_turn = True  # the first request of a submission goes in the turn that it was let in by
         self._told: asyncio.Event | None = None  # set by the first notice that the job has ended; None = none counts
@@ -121,6 +124,7 @@ class Conversation:
             late = Overloaded("the provider's turn did not come before the deadline; try again later")
             return Failed(late, refused=True, outcome="queue_timeout")
         self._broken = answer if isinstance(answer, Broken) else None
+        self.weight = answer.weight if isinstance(answer, WireReply) and isinstance(answer.weight, Weight) else None
         match answer:
             case Broken() if request.purpose != "poll":
                 return broken_off(request.purpose, answer)

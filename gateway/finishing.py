@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,14 +13,24 @@ from gateway.backends import origin
 from gateway.config.limits import Limits
 from gateway.outcome import Delivered
 from gateway.services.codecs import CodecError, CodecPool
-from gateway.services.weights import Weights
-from normalization.errors import BadUpstreamImage, GenerationFailed, GenerationTimeout, ResultUnavailable
+from gateway.services.spool import Spool, Spooled
+from gateway.services.weights import Weight, Weights
+from normalization.errors import (
+    BadUpstreamImage,
+    GenerationFailed,
+    GenerationTimeout,
+    OperatorError,
+    ResultUnavailable,
+)
 from normalization.pictures import BadPicture, FinishOptions
+from normalization.pictures.finish import Finished
 from normalization.plan import Finish
 from providers.addresses import Network
 from providers.base import Work
 from providers.fetch import Fetcher, FetchPolicy, Unfetchable
 from providers.transport import Target
+
+log = logging.getLogger("imagegate.finishing")
 
 FETCHES = 4
 """Looks for one result: it is paid for, and a GET is safe to repeat."""
@@ -52,6 +63,8 @@ class Finisher:
     policy: FetchPolicy
     """For results; a provider's own origin is trusted besides."""
     weights: Weights = field(default_factory=Weights)
+    spool: Spool | None = None
+    """Where finished pictures lie while memory is short."""
 
     async def draw(self, work: Work, pixels: int, deadline: float) -> bytes:
         """Have a picture made in the codec pool."""
@@ -63,8 +76,8 @@ class Finisher:
             raise GenerationFailed("the picture could not be drawn", detail=str(error)) from error
         return bytes(data)
 
-    async def fetch(self, url: str, target: Target, deadline: float) -> bytes:
-        """The bytes behind a result's URL, which may be relative to the provider's address.
+    async def fetch(self, url: str, target: Target, deadline: float) -> tuple[bytes, Weight]:
+        """The bytes behind a result's URL, which may be relative to the provider's address, and what counts them.
 
         Raises ResultUnavailable when it cannot be had, BadUpstreamImage when it points where it must not.
         """
@@ -72,8 +85,10 @@ class Finisher:
         policy = replace(self.policy, trusted_origin=origin(target.base_url) if target.base_url else None)
         for attempt in range(FETCHES):
             try:
-                async with self.weights.hold(RESULT_BYTES):
-                    return (await self.fetcher.fetch(absolute, policy=policy, deadline=deadline)).data
+                async with self.weights.hold(RESULT_BYTES) as weight:
+                    data = (await self.fetcher.fetch(absolute, policy=policy, deadline=deadline)).data
+                weight.resize(len(data))
+                return data, weight
             except Unfetchable as error:
                 if error.code not in TRANSIENT:
                     raise BadUpstreamImage("the provider's result cannot be used", detail=str(error)) from error
@@ -82,26 +97,51 @@ class Finisher:
             await asyncio.sleep(0.2 * 3**attempt)
         raise AssertionError("unreachable: the last look returns or raises")
 
-    async def finish(self, data: bytes, finish: Finish, deadline: float) -> Delivered:
-        """Check a provider's picture and make it what the plan promises. Raises BadUpstreamImage."""
-        raw = self.weights.keep(len(data))
+    async def finish(self, data: bytes, finish: Finish, deadline: float, weight: Weight | None = None) -> Delivered:
+        """Check a provider's picture and make it what the plan promises. `weight` counts it, where it is counted
+        already. Raises BadUpstreamImage."""
+        weight = weight or self.weights.keep(len(data))
         try:
-            done = await self.pool.finish(data, finish, self.options, deadline=deadline)
-        except TimeoutError as error:
-            raise GenerationTimeout("the picture came, but could not be finished before the deadline") from error
-        except (BadPicture, CodecError) as error:
-            raise BadUpstreamImage(
-                "the provider's picture cannot be used: it is damaged, too large or not a picture", detail=str(error)
-            ) from error
-        finally:
-            raw.release()
+            done = await self._finished(data, finish, deadline)
+        except BaseException:  # whose traceback would go on holding it
+            weight.release()
+            raise
+        weight.resize(len(done.data))
         return Delivered(
-            data=done.data,
+            data=await self._laid_down(done.data, weight),
             format=done.format,
             size=done.size,
             source_format=done.source_format,
             source_size=done.source_size,
             enlarged=done.enlarged,
             flattened=done.flattened,
-            weight=self.weights.keep(len(done.data)),
+            weight=weight,
         )
+
+    async def _laid_down(self, data: bytes, weight: Weight) -> bytes | Spooled:
+        """A finished picture, which may have to wait for a slow client: on disk where others wait for its memory."""
+        if self.spool is None or not self.weights.crowded:
+            return data
+        try:
+            file = await asyncio.to_thread(_spooled, self.spool, data)
+        except OperatorError as error:  # what is paid for is rather held than lost
+            log.error("a finished picture stays in memory: %s", error.message)
+            return data
+        weight.release()
+        return file
+
+    async def _finished(self, data: bytes, finish: Finish, deadline: float) -> Finished:
+        try:
+            return await self.pool.finish(data, finish, self.options, deadline=deadline)
+        except TimeoutError as error:
+            raise GenerationTimeout("the picture came, but could not be finished before the deadline") from error
+        except (BadPicture, CodecError) as error:
+            raise BadUpstreamImage(
+                "the provider's picture cannot be used: it is damaged, too large or not a picture", detail=str(error)
+            ) from error
+
+
+def _spooled(spool: Spool, data: bytes) -> Spooled:
+    file = spool.new()
+    file.write(data)
+    return file

@@ -228,7 +228,8 @@ class _Submission:
     async def _finish(self, done: Done) -> CallResult:
         artifacts = done.artifacts[: self.call.images]
         collector = Collector(self.driver.finisher, self.timing, self.target, self.candidate.plan.finish, self.deadline)
-        pictures, error = await collector.pictures(artifacts, self.call)
+        weight, self.talk.weight = self.talk.weight, None
+        pictures, error = await collector.pictures(artifacts, self.call, weight)
         if not artifacts:
             error = GenerationFailed("the provider answered without a picture")
         self.order.progress.made.update(pictures)

@@ -102,6 +102,8 @@ class WireReply:
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    weight: object = field(default=None, repr=False, compare=False)
+    """What the transport's `room` gave: it goes along with the body and with what is made of it."""
 
 
 Fault = Literal[

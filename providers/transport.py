@@ -255,11 +255,11 @@ class Transport:
             if encoding not in ("", "identity"):
                 return Broken(course.stage, "encoding", "a Content-Encoding although identity was asked for")
             declared = int(length) if (length := headers.get("content-length", "")).isdecimal() else None
-            async with self._room(declared):
+            async with self._room(declared) as weight:
                 with _Watch(course.response):
                     body = await _read(response, declared, most)
             course.finish()
-            return WireReply(response.status_code, body, headers)
+            return WireReply(response.status_code, body, headers, weight)
         finally:
             # A complete reply must not be lost to a connection that then fails to close in order.
             with contextlib.suppress(httpx.HTTPError, aiohttp.ClientError, OSError):

@@ -48,7 +48,7 @@ class JsonPieces:
 def _length(piece: Piece) -> int:
     if isinstance(piece, bytes):
         return len(piece)
-    return len(piece.url.encode()) if isinstance(piece, Link) else 4 * (-(-len(piece.data) // 3))
+    return len(piece.url.encode()) if isinstance(piece, Link) else 4 * (-(-piece.length // 3))
 
 
 def chunks(pieces: Sequence[Piece]) -> Iterator[bytes]:
@@ -60,9 +60,7 @@ def chunks(pieces: Sequence[Piece]) -> Iterator[bytes]:
         if isinstance(piece, Link):
             yield piece.url.encode()
             continue
-        data = memoryview(piece.data)
-        for start in range(0, len(data), SLICE):
-            yield pybase64.b64encode(data[start : start + SLICE])
+        yield from map(pybase64.b64encode, piece.slices(SLICE))
 
 
 def described(order: Order, outcome: Outcome, delivery: tuple[Applied, ...]) -> dict[str, Any]:

@@ -77,7 +77,7 @@ async def make_here(settings: Settings, body: Mapping[str, Any], given: Original
         await services.close()
     answer = described(order, outcome, prepared.delivery)
     items = tuple({"seed": picture.seed, "size": str(picture.size)} for picture in outcome.pictures)
-    return Made(tuple(picture.data for picture in outcome.pictures), items, answer)
+    return Made(tuple(picture.read() for picture in outcome.pictures), items, answer)
 
 
 def _given(services: Services, param: str, named: str) -> Given:

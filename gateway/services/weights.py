@@ -13,6 +13,7 @@ import contextlib
 import threading
 import weakref
 from collections import deque
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 
@@ -37,13 +38,27 @@ Line = deque[tuple[int, asyncio.Future[None]]]
 
 
 class Weight:
-    """Bytes that lie in memory as long as this does: whoever holds the bytes holds it as well."""
+    """Bytes that lie in memory as long as this does: whoever holds the bytes holds it as well, and hands it on with
+    what is made of them. Bytes that were let go of before others are counted would let in ever more."""
 
-    __slots__ = ("__weakref__", "_gone")
+    __slots__ = ("__weakref__", "_amount", "_gone", "_weights")
 
     def __init__(self, weights: Weights, amount: int) -> None:
-        self._gone = weakref.finalize(self, weights._drop, amount)
+        self._weights, self._amount = weights, [amount]
+        self._gone = weakref.finalize(self, weights._drop, self._amount)
         self._gone.atexit = False
+
+    def resize(self, amount: int) -> None:
+        """So many bytes they have become. Nobody waits for that; it holds up others. On the event loop."""
+        if self._gone.alive:
+            more, self._amount[0] = amount - self._amount[0], amount
+            self._weights._grow(more)
+
+    def split(self, amounts: Sequence[int]) -> list[Weight]:
+        """What they have become, each part of which goes its own way. On the event loop."""
+        self.resize(sum(amounts))
+        self._amount[0] = 0
+        return [Weight(self._weights, amount) for amount in amounts]
 
     def release(self) -> None:
         """The bytes are gone; a second call does nothing."""
@@ -67,12 +82,17 @@ class Weights:
         """How many wait for their turn."""
         return len(self._line) + len(self._new)
 
-    def hold(self, amount: int) -> AbstractAsyncContextManager[None]:
-        """`async with weights.hold(length):` is the time in which so many bytes are read. It waits its turn, for
-        READ_SECONDS at most."""
+    @property
+    def crowded(self) -> bool:
+        """Whether replies wait to be read: what else lies in memory had better lie elsewhere."""
+        return bool(self._line)
+
+    def hold(self, amount: int) -> AbstractAsyncContextManager[Weight]:
+        """`async with weights.hold(length) as weight:` is the time in which so many bytes are read. It waits its turn,
+        for READ_SECONDS at most. The weight counts them until it is forgotten or released."""
         return _Turn(self, amount)
 
-    def reply(self, declared: int | None) -> AbstractAsyncContextManager[None]:
+    def reply(self, declared: int | None) -> AbstractAsyncContextManager[Weight | None]:
         """`hold` for a reply of that length, None = it does not say. What is too short for a picture never waits."""
         expected = UNKNOWN_BYTES if declared is None else declared
         return self.hold(expected) if expected >= SHORT_BYTES else contextlib.nullcontext()
@@ -115,7 +135,8 @@ class Weights:
 
     def _withdraw(self, amount: int, turn: asyncio.Future[None], line: Line) -> None:
         if turn.done() and not turn.cancelled():  # its turn came, but its owner will not
-            self._leave(amount)
+            self._inside -= amount > 0
+            self._grow(-amount)
             return
         with contextlib.suppress(ValueError):
             line.remove((amount, turn))
@@ -129,10 +150,14 @@ class Weights:
         self.held += amount
         self._inside += amount > 0
 
-    def _leave(self, amount: int) -> None:
-        self._inside -= amount > 0
-        self.held -= amount
+    def _leave(self) -> None:
+        self._inside -= 1
         self._advance()
+
+    def _grow(self, amount: int) -> None:
+        self.held += amount
+        if amount < 0:
+            self._advance()
 
     def _advance(self) -> None:
         for line in (self._line, self._new):
@@ -144,7 +169,8 @@ class Weights:
             if line:
                 return
 
-    def _drop(self, amount: int) -> None:
+    def _drop(self, amounts: list[int]) -> None:
+        amount = amounts[0]
         if threading.get_ident() == self._thread:
             self._dropped(amount)
         elif self._loop is not None:
@@ -160,17 +186,21 @@ class Weights:
 class _Turn:
     """One stay: bytes that are read."""
 
-    __slots__ = ("_amount", "_weights")
+    __slots__ = ("_amount", "_weight", "_weights")
 
     def __init__(self, weights: Weights, amount: int) -> None:
         self._weights = weights
         self._amount = amount
+        self._weight: Weight | None = None
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> Weight:
         if not await self._weights._enter(self._amount, READ_SECONDS, self._weights._line):
             self._weights._take(self._amount)
+        self._weight = Weight(self._weights, self._amount)
+        return self._weight
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._weights._leave(self._amount)
+        self._weight = None
+        self._weights._leave()

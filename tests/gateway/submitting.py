@@ -18,6 +18,7 @@ from gateway.services.hosting import Hosting
 from gateway.services.pace import Pace
 from gateway.services.signing import Signer
 from gateway.services.storage_memory import MemoryStorage
+from gateway.services.weights import Weight
 from gateway.submission import Driver
 from normalization import errors, planner
 from normalization.geometry import Offers
@@ -130,7 +131,7 @@ class Books:
 class Finishing:
     """Takes every picture as it comes, but for those whose bytes say otherwise."""
 
-    async def finish(self, data: bytes, finish: Finish, deadline: float) -> Delivered:
+    async def finish(self, data: bytes, finish: Finish, deadline: float, weight: Weight | None = None) -> Delivered:
         if data == b"damaged":
             raise errors.BadUpstreamImage("damaged")
         return Delivered(data, Format.PNG, Size(8, 8))

@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import pybase64
 import pytest
 
 from gateway.app import create_app
 from gateway.container import Services
 from gateway.services import weights
+from gateway.services.spool import Spooled
+from normalization.errors import StorageFull
 from tests.raw import PROVIDED
 from tests.served import settings_of
 from tests.simulators import openai_simulator
@@ -54,7 +57,7 @@ async def test_what_is_answered_lies_in_memory_no_more(
     response = await client.post("/v1/images/generations", json={**PICTURE, "model": model})
     assert response.status_code == 200
     gc.collect()
-    assert len(kept) == 2  # as it came, and as it went
+    assert len(kept) == 1  # as it came; it goes on with what is made of it
     assert all(amount > 50 for amount in kept)
     assert services.weights.held == 0
 
@@ -73,3 +76,40 @@ async def test_new_work_is_refused_while_others_fill_memory(
     assert (await client.get("/healthz")).status_code == 200
     unread.release()
     assert (await client.post("/v1/images/generations", json=PICTURE)).status_code == 200
+
+
+async def test_what_others_wait_for_is_sent_from_disk(
+    door: tuple[httpx.AsyncClient, Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, services = door
+    laid: list[Spooled] = []
+    write = Spooled.write
+
+    def noted(file: Spooled, data: bytes) -> None:
+        laid.append(file)
+        write(file, data)
+
+    monkeypatch.setattr(Spooled, "write", noted)
+    said = {**PICTURE, "model": "sketch"}
+    await client.post("/v1/images/generations", json=said)
+    assert not laid
+    monkeypatch.setattr(weights.Weights, "crowded", True)
+    answer = (await client.post("/v1/images/generations", json=said)).json()
+    (file,) = laid
+    assert file.read() == pybase64.b64decode(answer["data"][0]["b64_json"])
+    assert services.weights.held == 0
+
+
+async def test_where_the_disk_is_full_pictures_stay_in_memory(
+    door: tuple[httpx.AsyncClient, Services], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, services = door
+
+    def full(file: Spooled, data: bytes) -> None:
+        raise StorageFull("no room left")
+
+    monkeypatch.setattr(Spooled, "write", full)
+    monkeypatch.setattr(weights.Weights, "crowded", True)
+    response = await client.post("/v1/images/generations", json=PICTURE)
+    assert response.json()["data"][0]["b64_json"]
+    assert services.weights.held == 0

@@ -161,3 +161,30 @@ async def test_an_error_inside_gives_the_bytes_back() -> None:
         async with weights.hold(100):
             raise ValueError("mine")
     assert weights.held == 0
+
+
+async def test_bytes_go_on_as_what_is_made_of_them_and_let_nobody_in_between() -> None:
+    weights = Weights(100)
+    async with weights.hold(90) as reply:
+        pass
+    others = weights.keep(1)
+    reading = Holder(weights, 9)
+    waiting = Holder(weights, 40)
+    await settled()
+    assert (weights.held, reading.inside.is_set(), waiting.inside.is_set()) == (100, True, False)
+    others.release()
+    first, second = reply.split([40, 20])
+    reply.release()
+    await settled()
+    assert (weights.held, waiting.inside.is_set()) == (69, False)
+    first.resize(45)
+    await settled()
+    assert (weights.held, waiting.inside.is_set()) == (74, False)
+    second.release()
+    second.resize(70)  # what is gone stays gone
+    await settled()
+    assert (weights.held, waiting.inside.is_set()) == (94, True)
+    first.release()
+    await reading.end()
+    await waiting.end()
+    assert weights.held == 0
