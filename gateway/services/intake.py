@@ -5,6 +5,7 @@ row. Whatever is wrong with one is a 400 that names it.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import re
 import time
 from collections.abc import Sequence
@@ -151,11 +152,13 @@ class _Anew:
 
     def __init__(self, spool: Spool) -> None:
         self._spool = spool
+        # Written from a thread of the codec's, which knows nothing of the request that the file belongs to.
+        self._context = contextvars.copy_context()
         self._file: Spooled | None = None
 
     @property
     def file(self) -> Spooled:
-        self._file = self._file or self._spool.new()
+        self._file = self._file or self._context.run(self._spool.new)
         return self._file
 
     def write(self, data: bytes) -> None:
