@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversions, crowd, edits, gateway, streams
+from benchmarks import conversions, crowd, edits, gateway, journal, streams
 
 BENCHMARKS = {
     "gateway": gateway.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "edits": edits.main,
     "streams": streams.main,
     "crowd": crowd.main,
+    "journal": journal.main,
 }
 
 

@@ -51,8 +51,8 @@ TRIMS = 100
 """A key's records are trimmed each time that they may have grown by this share of the most."""
 KEPT_BYTES = 64 * 1024 * 1024
 KEPT_BYTES_PER_SECOND = 16 * 1024 * 1024
-"""At once, and in the long run, of pictures that reached their clients and are not anywhere yet: writing down more would
-slow down everybody for what hardly anybody asks for."""
+"""At once, and in the long run, of pictures that reached their clients and are not anywhere yet: writing down more
+would slow down everybody for what hardly anybody asks for."""
 DAY = 86_400.0
 UNKNOWN = (OutcomeUnknown, BadUpstreamResponse, GenerationTimeout, DrainingUnfinished)
 

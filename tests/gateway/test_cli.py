@@ -79,7 +79,10 @@ def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> No
         (["keys", "create"], "imagegate keys create: the following arguments are required: NAME; see imagegate keys"),
         (["serve", "--port", "65536"], "imagegate serve: argument --port: '65536' is no port; accepted: 0 to 65535"),
         (["serve", "--port", "http"], "imagegate serve: argument --port: 'http' is no port; accepted: 0 to 65535"),
-        (["serve", "--workers", "0"], "imagegate serve: argument --workers: '0' is no number of processes; accepted: 1"),
+        (
+            ["serve", "--workers", "0"],
+            "imagegate serve: argument --workers: '0' is no number of processes; accepted: 1",
+        ),
         (
             ["serve", "--host", "0.0.0.0"],
             "--host: 0.0.0.0 can be reached from other machines, and no key is configured",

@@ -213,6 +213,9 @@ class Failing:
         self.length = length
         self.data = data
 
+    def close(self) -> None:
+        pass
+
     def read(self) -> bytes:
         if not self.data:
             raise AssertionError("read")
