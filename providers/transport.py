@@ -54,6 +54,10 @@ unknown outcome; servers close after 5 seconds or more."""
 HEADER_BYTES_MOST = 32 * 1024
 HEADERS_MOST = 256
 
+BUFFER_BYTES = 16 * 1024
+"""Of a reply that nobody reads yet, what is enough to stop taking more after the first piece, of up to 256 KB: the rest
+waits in the system's buffers, and hundreds of replies may have to wait for room at once."""
+
 _WATCH_SECONDS = 0.5
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -208,6 +212,7 @@ class Transport:
             max_line_size=HEADER_BYTES_MOST,
             max_field_size=HEADER_BYTES_MOST,
             max_headers=HEADERS_MOST,
+            read_bufsize=BUFFER_BYTES,
         )
 
     async def __aenter__(self) -> Self:
