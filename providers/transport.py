@@ -19,9 +19,9 @@ import math
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Self, cast
@@ -36,6 +36,7 @@ from providers.course import Course
 from providers.repeats import last, pause, worth_repeating
 from providers.repeats import retry_after as retry_after
 from providers.slim import absent
+from providers.target import Target as Target
 
 # httpx imports its own command line wherever click is installed, and with it pygments and rich: a tenth of our start.
 with absent("click"):
@@ -72,22 +73,6 @@ _NEVER_CONNECTED = (
 )
 
 logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes every URL
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Whom to call: a provider's base URL, the headers that authenticate to it (kept out of the repr), and its limits.
-
-    `connect_timeout` spans DNS, TCP and TLS; `write_timeout` is the longest pause while sending, `read_timeout` while
-    waiting for and reading the reply; all in seconds.
-    """
-
-    base_url: str
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    connect_timeout: float = 5.0
-    read_timeout: float = 300.0
-    write_timeout: float = 30.0
-    reply_bytes_most: int = 256 * 1024 * 1024
 
 
 @dataclass(slots=True)
