@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversions, crowd, edits, gateway, journal, streams
+from benchmarks import conversions, crowd, edits, gateway, journal, planning, streams
 
 BENCHMARKS = {
     "gateway": gateway.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "streams": streams.main,
     "crowd": crowd.main,
     "journal": journal.main,
+    "planning": planning.main,
 }
 
 
