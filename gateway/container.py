@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -49,6 +50,8 @@ from providers.transport import Transport
 
 log = logging.getLogger("imagegate")
 
+LOOK_SECONDS = 1.0
+"""Between looks at whether the disk has room."""
 SWEEP_SECONDS = 300.0
 RENEW_SECONDS = 10.0
 SCAN_SECONDS = 15.0
@@ -78,6 +81,7 @@ class Services:
         self.storage: Storage
         self.signer: Signer
         self.hosting: Hosting
+        self._looked = -math.inf
         self.spool: Spool
         self.intake: Intake
         self.attempts: SqliteAttempts
@@ -238,11 +242,19 @@ class Services:
         return self.start_work(order, lambda: self._dispatched(order, deadline, most))
 
     async def _dispatched(self, order: Order, deadline: float, most: int) -> Outcome:
+        await self._room_on_disk()
         try:
             async with self.sharing.place(most):
                 return await self.dispatcher.run(order, deadline)
         except GateFull:
             raise Overloaded(f"{most} requests are in progress already (server.max_concurrent_requests)") from None
+
+    async def _room_on_disk(self) -> None:
+        """Raise StorageFull before anything is bought that could not be kept; looked at once a second at most."""
+        now = time.monotonic()
+        if now >= self._looked + LOOK_SECONDS:
+            await self.storage.check()
+            self._looked = now
 
     def start_work(self, order: Order, work: Callable[[], Awaitable[Outcome]]) -> Job:
         """Begin what comes to an order's outcome, and write its answer at the end. Raises Draining."""

@@ -166,7 +166,9 @@ class Order:
 
     @property
     def brought(self) -> tuple[Picture, ...]:
-        """The pictures that came with the request, its mask among them."""
+        """The pictures that came with the request, its mask among them; none of one that is only settled."""
+        if not self.candidates:
+            return ()
         request = self.request
         return request.pictures if request.mask is None else (*request.pictures, request.mask)
 

@@ -8,6 +8,9 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from math import isfinite
 
+SECONDS_MOST = 86_400.0
+"""Whoever asks for longer than a day does not mean it, or is broken for today."""
+
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Seconds that a reply asks to wait, never negative; None where it says nothing readable. `now` is time.time().
@@ -17,15 +20,19 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """
     milliseconds = _number(headers.get("retry-after-ms", ""))
     if milliseconds is not None:
-        return max(0.0, milliseconds / 1000)
+        return _bounded(milliseconds / 1000)
     said = headers.get("retry-after", "")
     seconds = _number(said)
     if seconds is not None:
-        return max(0.0, seconds)
+        return _bounded(seconds)
     with contextlib.suppress(ValueError):
         date = parsedate_to_datetime(said)
-        return max(0.0, (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
+        return _bounded((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
     return None
+
+
+def _bounded(seconds: float) -> float:
+    return min(max(0.0, seconds), SECONDS_MOST)
 
 
 def _number(text: str) -> float | None:

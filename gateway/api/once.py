@@ -64,7 +64,10 @@ async def once(
 
 
 def _key(request: Request) -> str | None:
-    key = request.headers.get(HEADER)
+    keys = request.headers.getlist(HEADER)
+    if len(keys) > 1:
+        raise InvalidValue(f"Idempotency-Key: {len(keys)} were given; one is accepted", param="Idempotency-Key")
+    key = keys[0] if keys else None
     if key is None or _KEY.fullmatch(key):
         return key
     raise InvalidValue(

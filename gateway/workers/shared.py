@@ -18,6 +18,7 @@ from gateway.services.wakes import Wakes
 from gateway.workers.channel import Channel
 from gateway.workers.shares import Part, share_of
 from gateway.workers.wire import FOLLOWED, GUESS, HEALTH, RING
+from normalization.errors import Draining
 
 NOW = 0.0
 
@@ -168,17 +169,25 @@ class SharedPace(Pace):
             return 0.0
         self._waiting += not look
         try:
-            waited: float = await self._channel.ask(
-                "turn",
-                pace=self._name,
-                limit=self.limit,
-                span=self.seconds,
-                queue=self._queue,
-                seconds=None if deadline is None else max(NOW, deadline - self._clock()),
-                look=look,
-            )
+            return await self._asked(deadline, look)
+        except Draining:
+            if not look:
+                raise
+            # The work is bought already: it is followed to its end also where nobody counts any more.
+            return 0.0
         finally:
             self._waiting -= not look
+
+    async def _asked(self, deadline: float | None, look: bool) -> float:
+        waited: float = await self._channel.ask(
+            "turn",
+            pace=self._name,
+            limit=self.limit,
+            span=self.seconds,
+            queue=self._queue,
+            seconds=None if deadline is None else max(NOW, deadline - self._clock()),
+            look=look,
+        )
         return waited
 
     @contextmanager

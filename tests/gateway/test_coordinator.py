@@ -357,3 +357,15 @@ async def test_without_the_coordinator_nothing_is_granted_and_the_worker_is_told
         gate.give_back()
         with pytest.raises(Draining):
             await gate.take()
+
+
+async def test_what_is_bought_is_followed_to_its_end_also_without_the_coordinator() -> None:
+    async with house() as home:
+        channel = await home.worker()
+        pace, gone = SharedPace(channel, "p", 1, 60.0), asyncio.Event()
+        channel.on_lost = gone.set
+        home.desks[channel].close()
+        await gone.wait()
+        assert await pace.turn(look=True) == 0.0
+        with pytest.raises(Draining):
+            await pace.turn()

@@ -246,3 +246,14 @@ def test_a_burst_that_is_over_costs_no_pictures(tmp_path: Path) -> None:
         assert len(answer.data) == 10
         assert journey.simulator.billed == 10
         assert answer.metadata["partial"] is False
+
+
+def test_what_could_not_be_kept_is_not_bought(tmp_path: Path) -> None:
+    with journey_to("onemin", tmp_path, {"limits": {"disk_floor_bytes": 10**15}}) as journey:
+        for form in ("b64_json", "url"):
+            with pytest.raises(openai.InternalServerError) as caught:
+                journey.generate(response_format=form)
+            assert (caught.value.status_code, caught.value.code) == (503, "storage_full")
+            assert caught.value.response.headers["x-should-retry"] == "true"
+            assert caught.value.response.headers["retry-after"]
+        assert journey.simulator.submissions == []

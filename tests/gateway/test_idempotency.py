@@ -267,3 +267,11 @@ def test_a_dry_run_claims_nothing(tmp_path: Path) -> None:
         assert client.post(f"{PATH}?dryRun=true", json=BODY, headers=KEY).json()["estimated"] is True
         assert "idempotent-replayed" not in client.post(PATH, json={**BODY, "n": 2}, headers=KEY).headers
         assert len(simulator.submissions) == 1
+
+
+def test_two_keys_are_none(tmp_path: Path) -> None:
+    with gateway(tmp_path) as (client, simulator):
+        headers = [("idempotency-key", "a"), ("idempotency-key", "b")]
+        answer = client.post(PATH, json=BODY, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "Idempotency-Key")
+        assert simulator.submissions == []
