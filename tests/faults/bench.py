@@ -15,6 +15,7 @@ import secrets
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 
 import openai
 
+from normalization.pictures.sniff import PNG_SIGNATURE
 from tests.faults.billing import FREE, KINDS, MICROS, Providers, providers
 from tests.faults.checker import Ask, Evidence, read_journal
 from tests.faults.proxy import Proxy, fault_proxy
@@ -110,7 +112,7 @@ class Bench:
     proxies: Mapping[str, Proxy]
     front: Proxy
     """Between the client and the gateway, for those who ask through it."""
-    _kept_before: frozenset[Path] = frozenset()
+    _kept_before: Counter[bytes] = field(default_factory=Counter)
     _given: set[bytes] = field(default_factory=set)
     """Digests of pictures that clients have: the gateway keeps copies of them too."""
 
@@ -118,7 +120,7 @@ class Bench:
         """Forget all faults and all traffic seen; pictures kept so far count no more."""
         for proxy in (*self.proxies.values(), self.front):
             proxy.reset()
-        self._kept_before = self._files()
+        self._kept_before = self._stored()
 
     def client(
         self, *, retries: int = openai.DEFAULT_MAX_RETRIES, timeout: float = 60, front: bool = False
@@ -188,11 +190,17 @@ class Bench:
 
     def _kept(self) -> int:
         """Pictures that no client has."""
-        new = self._files() - self._kept_before
-        return sum(hashlib.sha256(path.read_bytes()).digest() not in self._given for path in new)
+        new = self._stored() - self._kept_before
+        return sum(count for digest, count in new.items() if digest not in self._given)
 
-    def _files(self) -> frozenset[Path]:
-        return frozenset(path for path in (self.data_dir / "pictures").rglob("*") if path.suffix == ".png")
+    def _stored(self) -> Counter[bytes]:
+        """Digests of the pictures on disk, each in a file of its own or one behind the other in a pack."""
+        found: Counter[bytes] = Counter()
+        for path in (self.data_dir / "pictures").rglob("*"):
+            if path.is_file() and (path.suffix == ".png" or path.parent.name == "packs"):
+                parts = path.read_bytes().split(PNG_SIGNATURE)[1:]
+                found.update(hashlib.sha256(PNG_SIGNATURE + part).digest() for part in parts)
+        return found
 
 
 @contextlib.contextmanager
