@@ -33,6 +33,7 @@ class Brought:
 
     files: list[Spooled] = field(default_factory=list)
     kept: bool = False
+    ended: bool = False
 
 
 _brought: ContextVar[Brought | None] = ContextVar("brought", default=None)
@@ -47,6 +48,7 @@ def request_scope() -> Iterator[None]:
         yield
     finally:
         _brought.reset(token)
+        brought.ended = True
         if not brought.kept:
             for file in brought.files:
                 file.close()
@@ -176,7 +178,9 @@ class Spool:
             raise _trouble(error) from error
         made = Spooled(descriptor)
         brought = _brought.get()
-        if brought is not None:
+        if brought is not None and brought.ended and not brought.kept:
+            made.close()  # for work that goes on a little after its request was refused
+        elif brought is not None:
             brought.files.append(made)
         return made
 

@@ -101,7 +101,7 @@ def test_a_dry_run_of_an_unpriced_route_says_that_it_does_not_know(tmp_path: Pat
     prepared = ordered(tmp_path, provider, n=2)
     assert prepared.candidates[0].price is None
     shown = dry_run(prepared)
-    assert (shown["total_cost_micros"], shown["components"]) == (None, None)
+    assert (shown["total_cost_micros"], shown["components"]) == (None, [])
 
 
 def test_a_dry_run_shows_the_lines_of_a_split_request(tmp_path: Path) -> None:

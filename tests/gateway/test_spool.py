@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import errno
 import gc
 import hashlib
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 
 from gateway.services import spool as spooling
-from gateway.services.spool import Spool, Spooled, View
+from gateway.services.spool import Spool, Spooled, View, keep, request_scope
 from normalization.errors import OperatorError, StateUnavailable, StorageFull
 from normalization.vocabulary import Held
 from tests.gateway.spooled import on_linux, open_in
@@ -192,3 +193,26 @@ def test_a_view_of_megabytes_is_held_in_part_only(spool: Spool) -> None:
         tracemalloc.stop()
     assert peak < 2 * spooling.VIEW_BYTES
     assert sys.getsizeof(view) < 1000
+
+
+def test_what_a_request_brought_goes_with_it_also_what_comes_too_late(spool: Spool, tmp_path: Path) -> None:
+    with request_scope():
+        brought = filled(spool)
+        late = contextvars.copy_context()
+    assert open_in(tmp_path) == []
+    with pytest.raises(StateUnavailable):
+        brought.read()
+    with pytest.raises(StateUnavailable):
+        late.run(spool.new).write(b"nobody waits")
+    assert open_in(tmp_path) == []
+
+
+def test_what_work_began_with_outlives_the_request(spool: Spool, tmp_path: Path) -> None:
+    with request_scope():
+        kept = filled(spool)
+        keep()
+        more = contextvars.copy_context().run(spool.new)
+    more.write(b"more")
+    assert (kept.length > 0, more.read()) == (True, b"more")
+    assert len(open_in(tmp_path)) == 2
+    keep()  # outside of any request it means nothing
