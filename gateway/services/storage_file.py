@@ -14,15 +14,16 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.services.storage import CHUNK_BYTES, Content, Usage, format_of, new_name, pieces_of
-from gateway.services.storage_packs import FOLDER, PackedStored, Packs
-from normalization.errors import OperatorError, StateUnavailable, StorageFull
+from gateway.services.storage import Content, Usage, format_of, new_name, pieces_of
+from gateway.services.storage_packs import FOLDER, Packs
+from gateway.services.storage_reading import FileStored, translated
+from normalization.errors import StorageFull
 from normalization.vocabulary import Format
 
 T = TypeVar("T")
@@ -31,41 +32,10 @@ FLOOR_BYTES = 512_000_000
 """Free space below which nothing is kept any more: the records of attempts need room to the last."""
 MOST_BYTES = 20_000_000_000
 THREADS = 4
-READ_BYTES = 4 * CHUNK_BYTES
 """Read from a file at a time: a way to a thread and back costs more than the copying of a chunk."""
 PART_SUFFIX = ".part"
 PART_SECONDS = 3600.0
 """After this a file that was never finished was left behind by a crash."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileStored:
-    """`Stored` in a file. Nothing is open until `chunks` is iterated."""
-
-    name: str
-    format: Format
-    created: float
-    size: int
-    path: Path
-    pool: ThreadPoolExecutor
-
-    async def chunks(self, start: int = 0) -> AsyncGenerator[bytes, None]:
-        run = asyncio.get_running_loop().run_in_executor
-        try:
-            file = await run(self.pool, os.open, self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            raise _translated(error) from error
-        try:
-            for position in range(start, self.size, READ_BYTES):
-                block = await run(self.pool, os.pread, file, READ_BYTES, position)
-                if len(block) != min(READ_BYTES, self.size - position):
-                    raise StateUnavailable("a stored picture was cut short", detail=str(self.path))
-                for offset in range(0, len(block), CHUNK_BYTES):
-                    yield block[offset : offset + CHUNK_BYTES]
-        except OSError as error:
-            raise _translated(error) from error
-        finally:
-            os.close(file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +73,13 @@ class FileStorage:
         try:
             return await self._packs.put(pieces, format)
         except OSError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     async def prolong(self, name: str, seconds: float) -> None:
         if format_of(name) is not None:
             await self._run(self._prolong, self._path(name), seconds)
 
-    async def open(self, name: str) -> FileStored | PackedStored | None:
+    async def open(self, name: str) -> FileStored | None:
         format = format_of(name)
         if format is None:
             return await self._run(self._packs.open, name)
@@ -135,7 +105,7 @@ class FileStorage:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
         except OSError as error:
-            raise _translated(error) from error
+            raise translated(error) from error
 
     def _path(self, name: str) -> Path:
         return self._root / name[:2] / name
@@ -254,9 +224,3 @@ def _unlink(path: str) -> int:
     except FileNotFoundError:
         return 0
     return 1
-
-
-def _translated(error: OSError) -> OperatorError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        return StorageFull("the gateway's disk is full; try again later", detail=str(error))
-    return StateUnavailable("the gateway's store of pictures cannot be used now", detail=str(error))

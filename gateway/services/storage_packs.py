@@ -12,13 +12,13 @@ import os
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.services.storage import CHUNK_BYTES, FORMATS
-from normalization.errors import OperatorError, StateUnavailable
+from gateway.services.storage import FORMATS
+from gateway.services.storage_reading import FileStored
+from normalization.errors import OperatorError
 from normalization.vocabulary import Format
 
 FOLDER = "packs"
@@ -26,41 +26,10 @@ PACK_BYTES = 256 * 1024 * 1024
 PACK_SECONDS = 600.0
 """A pack of which so much is written, or that is so old, gets no more."""
 BATCH_BYTES = 1024 * 1024
-READ_BYTES = 4 * CHUNK_BYTES
 IOV_MOST = 512
 """Pieces that one call writes; the system's own limit is 1024."""
 
 _NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{1,12})-([0-9a-f]{1,10})\.([a-z]+)")
-
-
-@dataclass(frozen=True, slots=True)
-class PackedStored:
-    """`Stored` in a pack. Nothing is open until `chunks` is iterated."""
-
-    name: str
-    format: Format
-    created: float
-    size: int
-    path: Path
-    offset: int
-    pool: ThreadPoolExecutor
-
-    async def chunks(self, start: int = 0) -> AsyncGenerator[bytes, None]:
-        run = asyncio.get_running_loop().run_in_executor
-        try:
-            file = await run(self.pool, os.open, self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except OSError as error:
-            raise StateUnavailable("a kept picture is gone", detail=str(error)) from error
-        try:
-            for position in range(start, self.size, READ_BYTES):
-                wanted = min(READ_BYTES, self.size - position)
-                block = await run(self.pool, os.pread, file, wanted, self.offset + position)
-                if len(block) != wanted:
-                    raise StateUnavailable("a kept picture was cut short", detail=str(self.path))
-                for part in range(0, wanted, CHUNK_BYTES):
-                    yield block[part : part + CHUNK_BYTES]
-        finally:
-            os.close(file)
 
 
 class Packs:
@@ -117,7 +86,7 @@ class Packs:
         self._make_room(sum(piece.nbytes for pieces in pictures for piece in pieces))
         return self._pack.append(pictures)
 
-    def open(self, name: str) -> PackedStored | None:
+    def open(self, name: str) -> FileStored | None:
         """The picture of that name; None where there is none. Blocks."""
         found = _NAME.fullmatch(name)
         format = None if found is None else FORMATS.get(found[4])
@@ -130,7 +99,7 @@ class Packs:
             return None
         if about.st_size < offset + size:
             return None
-        return PackedStored(name, format, about.st_mtime, size, path, offset, self._pool)
+        return FileStored(name, format, about.st_mtime, size, path, self._pool, offset)
 
     def close(self) -> None:
         """Write no more."""

@@ -125,7 +125,7 @@ class Channel(asyncio.Protocol):
         answer, value = self._answers.get(message["event"]), None
         try:
             value = None if answer is None else await answer(message["body"])
-        except Exception:
+        except Exception:  # whatever it is, the worker that asks must not wait for ever
             log.exception("an inquiry of another worker failed")
         self._send({"op": "reply", "to": message["inquiry"], "value": value})
 
