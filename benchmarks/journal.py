@@ -53,6 +53,9 @@ class NoAttempts:
     async def take(self, now: float) -> list[Orphan]:
         return []
 
+    async def renew(self) -> None:
+        pass
+
     async def ping(self) -> None:
         pass
 

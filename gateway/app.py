@@ -74,7 +74,7 @@ def create_app(settings: Settings, sharing: Sharing | None = None) -> Starlette:
         finally:
             await services.close()
 
-    middleware = [Middleware(Front)]
+    middleware = [Middleware(Front, kept=services.keep)]
     if settings.server.cors_origins:
         cors = Middleware(
             CORSMiddleware,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from gateway.api.account import Account, Kept
 from gateway.api.callers import Keyring
 from gateway.backends import build_backends
 from gateway.config.model import Settings
@@ -25,18 +26,14 @@ from gateway.resending import Repeats, Resending
 from gateway.resumption import Resumption
 from gateway.routing import Catalogue
 from gateway.services import heap, spool
-from gateway.services.attempts_sqlite import SqliteAttempts
 from gateway.services.codecs import CodecPool, PoolSettings
 from gateway.services.gates import GateFull
-from gateway.services.generations_sqlite import SqliteGenerations
 from gateway.services.hosting import Hosting
 from gateway.services.intake import Intake
-from gateway.services.responses import Responses
-from gateway.services.responses_memory import MemoryResponses
-from gateway.services.responses_sqlite import SqliteResponses
 from gateway.services.sharing import Alone, Sharing
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.spool import Spool
+from gateway.services.state import State, open_state
 from gateway.services.storage import Storage
 from gateway.services.storage_file import FileStorage
 from gateway.services.storage_memory import MemoryStorage
@@ -84,9 +81,10 @@ class Services:
         self._looked = -math.inf
         self.spool: Spool
         self.intake: Intake
-        self.attempts: SqliteAttempts
+        self.state: State
         self.journal: Journal
-        self.responses: Responses
+        self.keepers: list[Kept] = []
+        """Who is given the account of each request once it is over."""
         self.pool: CodecPool
         self.weights: Weights
         self.transport: Transport
@@ -94,6 +92,11 @@ class Services:
         self.dispatcher: Dispatcher
         self._started: asyncio.Task[None] | None = None
         self._chores: list[asyncio.Task[None]] = []
+
+    def keep(self, account: Account) -> None:
+        """A request is over."""
+        for keeper in self.keepers:
+            keeper(account)
 
     def reload(self, settings: Settings) -> None:
         """Take over providers, models, keys and how requests are fitted; the rest holds until a restart. Work under
@@ -148,7 +151,7 @@ class Services:
         self.hosting = Hosting(self.storage, self.signer)
         driver = Driver(
             self.transport,
-            self.attempts,
+            self.state.attempts,
             finisher,
             self.hosting,
             limits.queue_wait_seconds,
@@ -158,7 +161,7 @@ class Services:
         )
         self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL), weights=self.weights)
         self.journal = Journal(
-            SqliteGenerations(self.attempts),
+            self.state.generations,
             self.storage,
             limits,
             storage_seconds=settings.storage.retention_seconds,
@@ -187,19 +190,14 @@ class Services:
                 most_bytes=settings.limits.disk_bytes,
             )
         )
-        self.attempts = await asyncio.to_thread(SqliteAttempts, data_dir)
-        self.responses = (
-            MemoryResponses()
-            if settings.storage.url == "memory"
-            else await asyncio.to_thread(SqliteResponses, data_dir)
-        )
+        self.state = await open_state(settings)
 
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(RENEW_SECONDS)
             if self.jobs:
                 try:
-                    await self.attempts.renew()
+                    await self.state.attempts.renew()
                 except OperatorError as error:
                     log.error("what is under way could not be held: %s", error.message)
 
@@ -228,7 +226,7 @@ class Services:
     async def _sweep_once(self) -> None:
         try:
             await self.storage.sweep(time.time())
-            await self.responses.sweep(time.time())
+            await self.state.responses.sweep(time.time())
             await self.journal.sweep(time.time())
         except (OSError, OperatorError):
             log.exception("old pictures and responses could not be swept")
@@ -313,7 +311,6 @@ class Services:
         await self.transport.aclose()
         await self.fetcher.aclose()
         await self.pool.close()
-        await self.attempts.close()
-        await self.responses.close()
+        await self.state.close()
         await self.storage.close()
         self.sharing.close()

@@ -61,7 +61,7 @@ class Resumption:
         StateUnavailable."""
         if self._services.jobs.draining:
             return 0
-        orphans = await self._services.attempts.take(time.time())
+        orphans = await self._services.state.attempts.take(time.time())
         for orphan in orphans:
             await self._take(orphan)
         return len(orphans)
@@ -105,7 +105,7 @@ class Resumption:
         )
         seconds = time.time() - submission.created
         settlement = Settlement("maybe", "job_given_up", "unknown", None, 0, seconds)
-        await self._services.attempts.settle(submission.id, settlement)
+        await self._services.state.attempts.settle(submission.id, settlement)
 
     def _order(self, orphan: Orphan, left: list[_Left]) -> Order:
         new = orphan.generation or NewGeneration(orphan.id, "", None, "", "", time.time())

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 from starlette.requests import Request
 
+from gateway.api.account import Account, account
 from gateway.api.answer import Hosted, progress_headers
 from gateway.api.callers import Caller
 from gateway.api.telling import Told
@@ -19,6 +20,7 @@ from gateway.jobs import Job, Visit
 from gateway.journal import Claim
 from gateway.ordering import Prepared
 from gateway.outcome import Delivered, Link, Order, Outcome, ResponseFormat, Writing
+from gateway.receipt import receipt
 from gateway.services.generations import NewGeneration
 from normalization.errors import GenerationFailed, ImagegateError, InternalError, OperatorError
 
@@ -43,10 +45,29 @@ async def begun(
             job.visits.add(visit)
             if claim is not None:
                 services.journal.fulfil(claim, job)
-            yield order, job, visit
+            try:
+                yield order, job, visit
+            finally:
+                _note(account(request), job)
     finally:
         if claim is not None:
             services.journal.release(claim)
+
+
+def _note(noted: Account, job: Job) -> None:
+    """What the work came to, as far as it has."""
+    order = job.order
+    noted.generation_id = order.generation_id
+    attempts = order.progress.attempts
+    noted.provider = attempts[-1].provider if attempts else None
+    if not job.ended or job.failure is not None or job.stopped:
+        return
+    outcome = job.task.result()
+    noted.provider = outcome.main.plan.provider
+    noted.images = len(outcome.pictures)
+    noted.megapixels = sum(picture.size.pixels for picture in outcome.pictures) / 1_000_000
+    entries, _ = receipt(outcome, outcome.main.candidate.request)
+    noted.degraded = tuple((entry.name, entry.behavior.value) for entry in entries if entry.note is not None)
 
 
 def _order(request: Request, caller: Caller, prepared: Prepared, writing: Writing, submit_by: float) -> Order:

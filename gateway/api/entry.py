@@ -7,11 +7,13 @@ from typing import Any
 
 from starlette.requests import Request
 
+from gateway.api.account import account
 from gateway.api.callers import Caller
 from gateway.container import Services
 from gateway.routing import Resolved, allowed
 from normalization.errors import InvalidApiKey, InvalidType, InvalidValue, ModelNotAllowed
 
+DRY = frozenset({"dryRun", "dry_run"})
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -29,15 +31,21 @@ async def identified(request: Request) -> Caller:
     """The caller; the headers of its limits ride on every answer from here on. Errors are those of `known`."""
     services: Services = request.app.state.services
     caller = await known(request)
+    noted = account(request)
+    noted.known, noted.key_name = True, caller.name
+    noted.generates = request.method == "POST" and not DRY.intersection(request.query_params)
     request.state.headers.update(await services.rates.headers(caller.name))
     return caller
 
 
-def resolved(services: Services, caller: Caller, name: Any) -> Resolved:
+def resolved(request: Request, caller: Caller, name: Any) -> Resolved:
     """The model that a name means to this caller. Raises InvalidType, ModelNotFound or ModelNotAllowed."""
+    services: Services = request.app.state.services
     if name is not None and not isinstance(name, str):
         raise InvalidType(f"model: {str(name)[:100]!r} is not a model's name, which is a string", param="model")
     found = services.catalogue.resolve(name or None)
+    if found.model in services.settings.models:
+        account(request).model = found.model
     if not allowed(caller.models, found.requested, found):
         raise ModelNotAllowed(f"this key may not use the model {found.requested[:200]!r}", param="model")
     return found

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.account import Account, Kept
 from gateway.services.spool import request_scope
 from normalization.errors import ImagegateError, InternalError, MethodNotAllowed, NotFound, UpstreamBusy
 
@@ -26,10 +27,12 @@ RETRY_AFTER_SECONDS = 5
 
 
 class Front:
-    """ASGI middleware. What an endpoint puts into `request.state.headers` rides on its answer, error or not."""
+    """ASGI middleware. What an endpoint puts into `request.state.headers` rides on its answer, error or not. `kept` is
+    given the account of each request once it is over."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, kept: Kept = lambda _: None) -> None:
         self.app = app
+        self.kept = kept
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -38,28 +41,32 @@ class Front:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = f"req_{secrets.token_hex(16)}"
         state["headers"] = {}
-        began = time.monotonic()
-        status = 0
+        account = state["account"] = Account(state["request_id"], scope["method"], scope["path"])
 
         async def with_headers(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                account.status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = state["request_id"]
                 for name, value in state["headers"].items():
                     headers[name] = value
             await send(message)
+            if message["type"] == "http.response.body":
+                account.bytes_out += len(message.get("body", b""))
 
-        with request_scope():
-            await self.app(scope, receive, with_headers)
+        try:
+            with request_scope():
+                await self.app(scope, receive, with_headers)
+        finally:
+            account.seconds = time.monotonic() - account.began
+            self.kept(account)
         log.info(
             "%s %s %d %.0f ms",
-            scope["method"],
-            scope["path"],
-            status,
-            (time.monotonic() - began) * 1000,
-            extra={"request_id": state["request_id"]},
+            account.method,
+            account.path,
+            account.status,
+            account.seconds * 1000,
+            extra={"request_id": account.request_id},
         )
 
 
@@ -88,9 +95,11 @@ class Refusals:
             await self.ready()
             await self.app(scope, receive, noting)
         except Exception as error:
+            refusal = _refusal(error, scope)
+            scope["state"]["account"].code = refusal.code
             if started:  # half an answer is out: all that is left is to break it off, as uvicorn does on an exception
                 raise
-            await error_response(_refusal(error, scope))(scope, receive, send)
+            await error_response(refusal)(scope, receive, send)
 
 
 def _refusal(error: Exception, scope: Scope) -> ImagegateError:

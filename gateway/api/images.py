@@ -30,7 +30,7 @@ async def generations(request: Request) -> ASGIApp:
     body = await read_json(request, bytes_most=limits.generation_body_bytes, seconds_most=limits.body_seconds)
 
     async def work() -> ASGIApp:
-        model = resolved(services, caller, request.path_params.get("model") or body.get("model"))
+        model = resolved(request, caller, request.path_params.get("model") or body.get("model"))
         asked = Asked(body, base=base_url(request, services.settings))
         prepared = services.ordering.prepare(asked, model, strict=strict(request))
         return await answered(request, services, caller, prepared)
@@ -47,7 +47,7 @@ async def edits(request: Request) -> ASGIApp:
 
 
 async def _edited(request: Request, services: Services, caller: Caller, upload: Upload) -> ASGIApp:
-    model = resolved(services, caller, request.path_params.get("model") or upload.body.get("model"))
+    model = resolved(request, caller, request.path_params.get("model") or upload.body.get("model"))
     asked = Asked(upload.body, "edit", base=base_url(request, services.settings))
     services.ordering.check(asked, model)
     pictures, mask = await services.intake.take(upload.pictures, upload.mask, param=upload.param)
@@ -64,7 +64,7 @@ async def variations(request: Request) -> ASGIApp:
 
 
 async def _varied(request: Request, services: Services, caller: Caller, upload: Upload) -> ASGIApp:
-    model = resolved(services, caller, upload.body.get("model"))
+    model = resolved(request, caller, upload.body.get("model"))
     if not services.ordering.promptless(model):
         raise EndpointRetired(
             f"variations are retired, and no route of {model.model!r} makes one without a prompt: use /v1/images/edits "

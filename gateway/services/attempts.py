@@ -15,6 +15,7 @@ import time
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from gateway.services.budgets import Allotment
 from gateway.services.generations import NewGeneration, Orphan
 from normalization.errors import Charge
 from normalization.vocabulary import Operation
@@ -61,6 +62,8 @@ class NewAttempt:
     created: float
     """Epoch seconds."""
     operation: Operation = "generate"
+    allotment: Allotment | None = None
+    """The key's budget, of which it takes `planned_cost_micros`; None = it has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class Attempts(Protocol):
     async def begin(self, attempt: NewAttempt, generation: NewGeneration | None = None) -> None:
         """Record that `attempt` is about to be sent, and in the same commit the generation that it is part of, unless
         that is on record already. Durable on return. When cancelled instead of returning, the attempt is settled as
-        `not_sent`."""
+        `not_sent`. Raises BudgetExceeded, with nothing on record, where the key's budget has no room for its cost."""
         ...
 
     async def accepted(self, attempt_id: str, job: str, resume: str | None = None) -> None:
@@ -118,6 +121,10 @@ class Attempts(Protocol):
     async def take(self, now: float) -> list[Orphan]:
         """Take over what processes that are gone, or that have let their lease run out at `now` (epoch seconds), left
         under way. What they were sending is settled as `maybe`."""
+        ...
+
+    async def renew(self) -> None:
+        """Hold on to what this process works on; `LEASE_SECONDS` after the last time others may take it."""
         ...
 
     async def ping(self) -> None:

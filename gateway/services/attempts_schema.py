@@ -146,5 +146,36 @@ def _journal(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX undelivered ON generations (fingerprint) WHERE delivered = 0")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_first_schema, _journal)
+def _ledger(connection: sqlite3.Connection) -> None:
+    # What an attempt takes of its key's budget, and of which span; which other gateway told of it.
+    for column in ("held_micros INTEGER", "held_in TEXT", "origin TEXT"):
+        connection.execute(f"ALTER TABLE attempts ADD COLUMN {column}")
+    connection.execute("""
+        CREATE TABLE spending (
+            key_name TEXT NOT NULL,
+            span TEXT NOT NULL,
+            micros INTEGER NOT NULL,
+            PRIMARY KEY (key_name, span)
+        ) WITHOUT ROWID""")
+    connection.execute("""
+        CREATE TABLE requests (
+            id TEXT PRIMARY KEY NOT NULL,
+            request_id TEXT NOT NULL,
+            generation_id TEXT,
+            key_name TEXT,
+            model TEXT NOT NULL,
+            endpoint TEXT NOT NULL,
+            provider TEXT,
+            status INTEGER NOT NULL,
+            code TEXT,
+            images INTEGER NOT NULL,
+            megapixels REAL NOT NULL,
+            bytes_out INTEGER NOT NULL,
+            created REAL NOT NULL,
+            seconds REAL NOT NULL,
+            origin TEXT
+        ) WITHOUT ROWID""")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_first_schema, _journal, _ledger)
 """Step i leads from schema i to i + 1. Append only: a step that was released never changes."""

@@ -98,7 +98,7 @@ async def get_response(request: Request) -> ASGIApp:
             "stream: a response that is done is not streamed again; leave it out", param="stream"
         )
     id: str = request.path_params["response"]
-    kept = await services.responses.find(id, caller.name, time.time())
+    kept = await services.state.responses.find(id, caller.name, time.time())
     if kept is None:
         raise _unknown(id)
     pieces = [piece if isinstance(piece, bytes) else await services.storage.open(piece) for piece in kept.body]
@@ -113,7 +113,7 @@ async def delete_response(request: Request) -> JSONResponse:
     services: Services = request.app.state.services
     caller = await identified(request)
     id: str = request.path_params["response"]
-    if not await services.responses.delete(id, caller.name, time.time()):
+    if not await services.state.responses.delete(id, caller.name, time.time()):
         raise _unknown(id)
     return JSONResponse({"id": id, "object": "response", "deleted": True})
 
@@ -144,9 +144,9 @@ async def _prepared(
 ) -> tuple[Prepared, Resolved]:
     tool, prompt, notes = question.tool, question.said.prompt, question.notes
     if tool is None:
-        model = resolved(services, caller, question.model)
+        model = resolved(request, caller, question.model)
     else:
-        model, instead = chosen_model(services, caller, tool, question.model)
+        model, instead = chosen_model(request, caller, tool, question.model)
         notes = (*notes, *instead)
     if not prompt:
         raise MissingParameter("input: no text of the user's says what picture is wanted", param="input")

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from starlette.requests import Request
+
 from gateway.api.callers import Caller
 from gateway.api.entry import resolved
 from gateway.api.picture_json import PictureJson
@@ -19,7 +21,6 @@ from gateway.api.responses.envelope import usage_of
 from gateway.api.responses.max_style import uncalled
 from gateway.api.responses.shown import Event, Shown, Told
 from gateway.api.uploads import reference
-from gateway.container import Services
 from gateway.routing import Resolved
 from gateway.services.intake import Given
 from normalization.errors import InvalidType, InvalidValue, ModelNotFound
@@ -135,7 +136,7 @@ def is_called(choice: Any, tool: Tool) -> bool:
     )
 
 
-def chosen_model(services: Services, caller: Caller, tool: Tool, model: Any) -> tuple[Resolved, tuple[Applied, ...]]:
+def chosen_model(request: Request, caller: Caller, tool: Tool, model: Any) -> tuple[Resolved, tuple[Applied, ...]]:
     """The model that makes the picture: the tool's, else the client's, else the default; and a note where it is
     another one than was named. Raises InvalidType or ModelNotAllowed."""
     wanted = [(f"{tool.path}.model", tool.model), ("model", model)]
@@ -143,11 +144,11 @@ def chosen_model(services: Services, caller: Caller, tool: Tool, model: Any) -> 
     for place, (path, name) in enumerate(named):
         try:
             with renamed({"model": path}):
-                found = resolved(services, caller, name)
+                found = resolved(request, caller, name)
         except ModelNotFound:
             continue
         return found, () if place == 0 else (_instead(named[0][1], found),)
-    found = resolved(services, caller, None)
+    found = resolved(request, caller, None)
     return found, (_instead(named[0][1], found),) if named else ()
 
 

@@ -21,7 +21,7 @@ async def recalled(services: Services, caller: Caller, pictures: Sequence[Given 
 
 
 async def _kept(services: Services, caller: Caller, reference: Reference) -> list[Given]:
-    kept = await services.responses.pictures(reference.id, caller.name, time.time())
+    kept = await services.state.responses.pictures(reference.id, caller.name, time.time())
     if kept is None:
         raise _unknown(reference)
     given = []

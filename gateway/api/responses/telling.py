@@ -52,7 +52,7 @@ class Keeping:
         try:
             if not shown:  # where there are pictures, they have asked for room already
                 await self.services.storage.check()
-            await self.services.responses.keep(kept)
+            await self.services.state.responses.keep(kept)
         except OperatorError as error:
             log.error("response %s cannot be kept: %s", resource.id, error.message)
             return False
