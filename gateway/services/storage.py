@@ -90,16 +90,20 @@ class Storage(Protocol):
         StateUnavailable when that cannot be told."""
         ...
 
+    async def delete(self, name: str) -> None:
+        """Let go of a picture before its time; nothing where there is none. Raises StateUnavailable."""
+        ...
+
     async def sweep(self, now: float) -> int:
         """Delete what is past its retention at `now` (epoch seconds), and return how many files that were."""
         ...
 
     async def usage(self) -> Usage:
-        """What is kept."""
+        """What is kept, counted by looking at all of it."""
         ...
 
-    async def free_bytes(self) -> int:
-        """Bytes that may still be kept."""
+    async def free_bytes(self) -> int | None:
+        """Bytes that may still be kept; None = nothing limits them."""
         ...
 
     async def check(self) -> None:

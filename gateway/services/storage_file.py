@@ -85,6 +85,12 @@ class FileStorage:
             return await self._run(self._packs.open, name)
         return await self._run(self._open, name, format)
 
+    async def delete(self, name: str) -> None:
+        if format_of(name) is None:
+            await self._run(self._packs.delete, name)
+        else:
+            await self._run(_unlink, self._path(name))
+
     async def sweep(self, now: float) -> int:
         return await self._run(self._sweep, now)
 
@@ -218,7 +224,7 @@ def _sync_directory(path: Path) -> None:
         os.close(directory)
 
 
-def _unlink(path: str) -> int:
+def _unlink(path: str | Path) -> int:
     try:
         os.unlink(path)
     except FileNotFoundError:

@@ -72,6 +72,11 @@ class MemoryStorage:
             self._kept.move_to_end(name)
         return stored
 
+    async def delete(self, name: str) -> None:
+        stored = self._kept.pop(name, None)
+        if stored is not None:
+            self._bytes -= stored.size
+
     async def sweep(self, now: float) -> int:
         old = [each for each in self._kept.values() if each.expires < now]
         for each in old:

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,6 +26,9 @@ PACK_BYTES = 256 * 1024 * 1024
 PACK_SECONDS = 600.0
 """A pack of which so much is written, or that is so old, gets no more."""
 BATCH_BYTES = 1024 * 1024
+ZEROS = bytes(BATCH_BYTES)
+HEAD_BYTES = 16
+"""No format of pictures begins with so many zeros: they tell that a picture was deleted."""
 IOV_MOST = 512
 """Pieces that one call writes; the system's own limit is 1024."""
 
@@ -88,18 +91,40 @@ class Packs:
 
     def open(self, name: str) -> FileStored | None:
         """The picture of that name; None where there is none. Blocks."""
+        place = self._place(name)
+        if place is None:
+            return None
+        path, offset, size, format = place
+        try:
+            with _opened(path, os.O_RDONLY) as file:
+                about = os.fstat(file)
+                head = os.pread(file, min(size, HEAD_BYTES), offset)
+        except FileNotFoundError:
+            return None
+        if about.st_size < offset + size or (size and not any(head)):
+            return None
+        return FileStored(name, format, about.st_mtime, size, path, self._pool, offset)
+
+    def delete(self, name: str) -> None:
+        """Write zeros where the picture of that name is; what lies beside it stays, and goes with its time. Blocks."""
+        place = self._place(name)
+        if place is None:
+            return
+        path, offset, size, _ = place
+        with contextlib.suppress(FileNotFoundError), _opened(path, os.O_WRONLY) as file:
+            about = os.fstat(file)
+            end = offset + size
+            while about.st_size >= end and offset < end:
+                offset += os.pwrite(file, ZEROS[: end - offset], offset)
+            os.utime(file, ns=(about.st_atime_ns, about.st_mtime_ns))
+
+    def _place(self, name: str) -> tuple[Path, int, int, Format] | None:
+        """Where a picture of that name would be: file, offset, size; None where the text is no name."""
         found = _NAME.fullmatch(name)
         format = None if found is None else FORMATS.get(found[4])
         if found is None or format is None:
             return None
-        path, offset, size = self._folder / found[1], int(found[2], 16), int(found[3], 16)
-        try:
-            about = path.lstat()
-        except FileNotFoundError:
-            return None
-        if about.st_size < offset + size:
-            return None
-        return FileStored(name, format, about.st_mtime, size, path, self._pool, offset)
+        return self._folder / found[1], int(found[2], 16), int(found[3], 16), format
 
     def close(self) -> None:
         """Write no more."""
@@ -149,6 +174,15 @@ class _Pack:
             with contextlib.suppress(OSError):
                 os.close(self._file)
             self._file = None
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    file = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        yield file
+    finally:
+        os.close(file)
 
 
 def _tell(batch: Sequence[tuple[Sequence[memoryview], asyncio.Future[tuple[str, int]]]], error: Exception) -> None:

@@ -103,3 +103,19 @@ async def test_an_allowance_is_used_up_and_comes_back() -> None:
     assert [allowance.take(60), allowance.take(1)] == [True, False]
     now = 1000.0
     assert [allowance.take(500), allowance.take(1)] == [True, False]
+
+
+async def test_a_deleted_picture_leaves_zeros_and_its_neighbours_whole(tmp_path: Path) -> None:
+    storage = FileStorage(tmp_path, retention_seconds=3600)
+    contents = [b"left", b"\0\0\0\x1cftyp" + os.urandom(3_000_000), b"right", b""]
+    names = [await storage.put(each, Format.AVIF, durable=False) for each in contents]
+    [pack] = (tmp_path / "pictures/packs").iterdir()
+    os.utime(pack, (1_000_000_000, 1_000_000_000))
+    await storage.delete(names[1])
+    assert pack.stat().st_mtime == 1_000_000_000  # or it would be kept for longer
+    assert pack.read_bytes() == b"left" + bytes(len(contents[1])) + b"right"
+    assert [await read(storage, name) for name in names] == [b"left", None, b"right", b""]
+    beyond = names[1].replace(f"-{len(contents[1]):x}.", f"-{len(contents[1]) + 6:x}.")
+    await storage.delete(beyond)
+    assert await read(storage, names[2]) == b"right"
+    await storage.close()
