@@ -82,10 +82,6 @@ ADAPTED_HOSTS: Mapping[str, str] = {"api.umodelverse.ai": "modelverse"}
 """Hosts that LiteLLM reaches as if they were OpenAI, and imagegate by an adapter that knows them better."""
 
 
-def known_provider(name: str) -> bool:
-    return name in SPEAKING or name in NOT_SPEAKING
-
-
 def why_not(provider: str) -> str:
     """Why a provider's models are not translated."""
     if not provider:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
-from gateway.cli.litellm.providers import known_provider
 from gateway.config.document import Document, read
 from gateway.config.mistakes import Mistake, Path, configuration_error
 from normalization.errors import ConfigurationError
@@ -24,7 +23,7 @@ _ENVIRON = "os.environ/"
 _IMAGE_NAMES = re.compile(
     r"gpt-image|dall-?e|flux|kontext|imagen|black[-_]forest|stable-?(diffusion|image)|sdxl|\bsd3|stability|recraft"
     r"|ideogram|seedream|hidream|kolors|playground-v|nova-canvas|nano-banana|midjourney|imagegeneration"
-    r"|(^|[-_/])image([-_@.]|$)"
+    r"|[-_/]image([-_@.\s]|$)"
 )
 _NO_IMAGE_NAMES = re.compile(r"embed|vision|rerank|moderation")
 
@@ -132,7 +131,7 @@ def _deployment(index: int, entry: Mapping[str, Any], credentials: Mapping[str, 
     prefix, slash, rest = model.partition("/")
     if provider is not None:
         model = rest if prefix == provider else model
-    elif slash and (known_provider(prefix) or not params.get("api_base")):
+    elif slash:
         provider, model = prefix, rest
     elif not slash and re.match(r"(chat)?gpt-image|dall-e", model):
         provider = "openai"

@@ -23,13 +23,13 @@ class Variables:
     def secret(self, value: str, wish: str) -> str:
         """A reference for a secret: its own where it is one, else to a variable named like `wish`."""
         if has_variables(value):
-            return self.reference(value, "secret")
+            return str(self.reference(value, "secret"))
         name = self._of_literal.get(value)
         if name is None:
             name = self._free(wish)
             self._of_literal[value] = name
             self.made.append(name)
-        return self.reference(f"${{{name}}}", "secret")
+        return str(self.reference(f"${{{name}}}", "secret"))
 
     def reference(self, value: Any, kind: str) -> Any:
         """The value as it is; the variables in it are noted as read."""
