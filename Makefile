@@ -22,6 +22,11 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 # Of pyproject's extras, those that `make setup` installs too: make setup EXTRAS="s3 otel".
 EXTRAS ?=
 WORKERS ?= $(shell nproc 2>/dev/null || echo 2)
+# The FLUX worker has an environment of its own: torch is large, and comes as the machine's own index offers it.
+WORKER_VENV := .venv-worker
+WORKER := $(WORKER_VENV)/.worker-installed
+WORKER_PIP = $(WORKER_VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-input
+TORCH ?= torch==2.13.0
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 # Clients of the gateway that the tests run unmodified, each in a folder of its own; Node is there for those of npm.
@@ -82,6 +87,19 @@ test: $(DEV) clients ## run the tests with coverage (ARGS="-k seed" chooses)
 	@$(BIN)/coverage combine --quiet
 	@$(if $(ARGS),,$(BIN)/python -m scripts.check_coverage)
 
+$(WORKER): requirements/worker.txt requirements/dev.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "installing the FLUX worker into $(WORKER_VENV)"
+	@test -x $(WORKER_VENV)/bin/pip || $(PYTHON) -m venv $(WORKER_VENV)
+	@$(WORKER_PIP) "$(TORCH)"
+	@$(WORKER_PIP) --require-hashes --only-binary :all: --no-deps -r requirements/worker.txt
+	@$(WORKER_PIP) --require-hashes --only-binary :all: --no-deps -r requirements/build.txt
+	@$(WORKER_PIP) --require-hashes --only-binary :all: --no-deps -r requirements/dev.txt
+	@$(WORKER_PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: worker
+worker: $(WORKER) ## make .venv-worker with torch, diffusers and imagegate (TORCH=... chooses torch)
+
 .PHONY: check
 check: $(DEV) ## lint, types, layers, docs in step, licences, sizes
 	@$(BIN)/python -m scripts.check
@@ -123,6 +141,8 @@ lock: $(DEV) ## compile requirements/*.txt from pyproject.toml (ARGS=--upgrade: 
 		--output-file requirements/$$extra.txt $(ARGS); done
 	@$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' | \
 		$(COMPILE) - --output-file requirements/build.txt $(ARGS)
+	@$(COMPILE) pyproject.toml --extra worker --constraints requirements/runtime.txt \
+		--overrides requirements/worker-overrides.txt --output-file requirements/worker.txt $(ARGS)
 	@for client in langchain node openai-1 redis; do \
 		$(COMPILE) --group $$client --output-file requirements/client-$$client.txt $(ARGS); done
 	@$(NODE)
@@ -130,5 +150,5 @@ lock: $(DEV) ## compile requirements/*.txt from pyproject.toml (ARGS=--upgrade: 
 
 .PHONY: clean
 clean: ## remove what can be made again, .venv included; pictures and state stay
-	rm -rf $(VENV) $(CLIENTS) $(JS)/node_modules .bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) $(WORKER_VENV) $(CLIENTS) $(JS)/node_modules .bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
