@@ -38,8 +38,13 @@ class Visit:
 
     def __init__(self, gone: Gone | None = None) -> None:
         self._gone = gone
+        self.arrived: Callable[[], bool] | None = None
+        """Tells, once the answer is written, whether the client has it."""
 
     async def gone(self) -> bool:
+        """Whether nobody waits for the answer any more who has not got it."""
+        if self.arrived is not None:
+            return not self.arrived()
         return self._gone is not None and await self._gone()
 
 

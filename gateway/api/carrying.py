@@ -8,16 +8,17 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 from starlette.requests import Request
 
 from gateway.api.account import Account, account
 from gateway.api.answer import Hosted, progress_headers
 from gateway.api.callers import Caller
-from gateway.api.telling import Told
+from gateway.api.telling import Parting, Told, line_of
 from gateway.container import Services
 from gateway.jobs import Job, Visit
-from gateway.journal import Claim
+from gateway.journal import Claim, Journal
 from gateway.ordering import Prepared
 from gateway.outcome import Delivered, Link, Order, Outcome, ResponseFormat, Writing
 from gateway.receipt import receipt
@@ -107,19 +108,32 @@ async def carried_out(
                 raise InternalError("the work has ended without an answer")
         except ImagegateError:
             request.state.headers.update(progress_headers(order))
-            reached = job.ended and not await request.is_disconnected()
-            await services.journal.leave(job, visit, delivered=reached)
+            await failed(request, services.journal, job, visit)
             raise
         except BaseException:
             await asyncio.shield(services.journal.leave(job, visit, delivered=False))
             raise
         answer = job.answer
+    request.state.headers.update(answer.headers)
+    return Told.of(request, answer.pieces, parting(services.journal, job, visit))
+
+
+def parting(journal: Journal, job: Job, visit: Visit) -> Parting:
+    """The end of a visit: whoever keeps the books is told."""
 
     async def left(reached: bool) -> None:
-        await services.journal.leave(job, visit, delivered=reached)
+        await journal.leave(job, visit, delivered=reached)
 
-    request.state.headers.update(answer.headers)
-    return Told.of(request, answer.pieces, left)
+    return Parting(left, partial(journal.returned, job.generation_id, delivered=False), visit)
+
+
+async def failed(request: Request, journal: Journal, job: Job, visit: Visit) -> None:
+    """A visitor is about to be told of a failure."""
+    reached = job.ended and not await request.is_disconnected()
+    await journal.leave(job, visit, delivered=reached)
+    line = line_of(request.scope)
+    if reached and line is not None:
+        line.when_reset(parting(journal, job, visit).lost)
 
 
 def too_few(order: Order, outcome: Outcome) -> GenerationFailed:

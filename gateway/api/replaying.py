@@ -14,9 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.answer import chunks, progress_headers
 from gateway.api.callers import base_url
+from gateway.api.carrying import failed, parting
 from gateway.api.responses.writing import StoredJson, base64_of
 from gateway.api.sse import HEADERS, KEEP_ALIVE, KEEP_ALIVE_SECONDS
-from gateway.api.telling import Told
+from gateway.api.telling import Parting, Told
 from gateway.container import Services
 from gateway.jobs import Finished, Job, Visit
 from gateway.outcome import Answer, Link, Piece
@@ -53,10 +54,10 @@ async def replayed(request: Request, services: Services, found: Job | Generation
     headers.update(answer.headers)
     told: ASGIApp = StoredJson(answer.body) if answer.events is None else _Events(answer.events)
 
-    async def delivered(reached: bool) -> None:
+    async def returned(reached: bool = False) -> None:
         await services.journal.returned(found.new.id, delivered=reached)
 
-    return Told(request, told, delivered)
+    return Told(request, told, Parting(returned, returned))
 
 
 async def _ended(services: Services, record: Generation) -> Generation:
@@ -72,9 +73,7 @@ async def _attached(request: Request, services: Services, job: Job) -> ASGIApp:
     visit = Visit(request.is_disconnected)
     job.visits.add(visit)
 
-    async def left(reached: bool) -> None:
-        await services.journal.leave(job, visit, delivered=reached)
-
+    left = parting(services.journal, job, visit)
     writing = job.order.writing
     if writing is not None and writing.streams:
         return Told(request, _Following(services, job), left)
@@ -84,10 +83,10 @@ async def _attached(request: Request, services: Services, job: Job) -> ASGIApp:
             raise InternalError("the work has ended without an answer")
     except ImagegateError:
         request.state.headers.update(progress_headers(job.order))
-        await left(job.ended and not await request.is_disconnected())
+        await failed(request, services.journal, job, visit)
         raise
     except BaseException:
-        await asyncio.shield(left(False))
+        await asyncio.shield(left.reached(False))
         raise
     answer = signed_again(services, base_url(request, services.settings), job.answer)
     request.state.headers.update(answer.headers)

@@ -19,7 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.api.answer import chunks
 from gateway.api.callers import Caller
-from gateway.api.carrying import begun
+from gateway.api.carrying import begun, parting
 from gateway.container import Services
 from gateway.ordering import Prepared
 from gateway.outcome import Delivered, Ended, Order, Piece, Writing
@@ -65,17 +65,17 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begins = begun(self.request, self.services, self.caller, self.prepared, self.writing)
         async with begins as (order, job, visit):
-            reached = False
+            written = False
             told = self.script(order, job)
             gone = asyncio.ensure_future(_left(receive))
             try:
                 await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
                 await send({"type": "http.response.body", "body": self.opening, "more_body": True})
-                reached = await self._tell(told, gone, send) and job.ended
+                written = await self._tell(told, gone, send) and job.ended
             finally:
+                await parting(self.services.journal, job, visit).tell(scope, written=written)
                 gone.cancel()
                 await told.aclose()
-                await asyncio.shield(self.services.journal.leave(job, visit, delivered=reached))
 
     async def _tell(self, told: AsyncGenerator[Pieces, None], gone: asyncio.Future[None], send: Send) -> bool:
         """Whether the client was there to the end."""

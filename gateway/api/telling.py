@@ -1,47 +1,120 @@
-"""An answer on its way: whether it reached its client is known only at its last byte, and somebody wants to know."""
+"""An answer on its way: whether it reached its client is known only when the client has it, and somebody wants to know.
+
+What the server has written may lie in the system's buffers for as long as the client likes. Whoever serves may know
+more: what it puts into a request's state under `LINE` is asked. Without it, an answer has arrived once it is written.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.answer import JsonPieces
+from gateway.jobs import Visit
 from gateway.outcome import Piece
 
 Reached = Callable[[bool], Awaitable[None]]
+"""Told once whether the answer reached its client."""
+Lost = Callable[[], Awaitable[None]]
+"""Told where the client has left unread what had reached it. It may be held for long, and must hold little."""
+
+LINE = "line"
+
+
+class Watch(Protocol):
+    """What becomes of an answer that was written."""
+
+    def arrived(self) -> bool:
+        """Whether the client has it."""
+        ...
+
+    async def end(self) -> bool:
+        """`arrived`, once that is certain; must be awaited."""
+        ...
+
+
+class Line(Protocol):
+    """The connection that an answer goes out on."""
+
+    def watch(self) -> Watch:
+        """What becomes of all that is written by now."""
+        ...
+
+    def follow(self, work: Coroutine[Any, Any, None]) -> None:
+        """Go on with what the request is not to wait for."""
+        ...
+
+    def when_reset(self, then: Lost) -> None:
+        """Await `then` where the client resets the connection before it has said anything more."""
+        ...
+
+
+def line_of(scope: Scope) -> Line | None:
+    """The connection of a request, where whoever serves it tells."""
+    found: Line | None = scope.get("state", {}).get(LINE)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Parting:
+    """What is to happen at the end of an answer. `visit`: of the client, where it waited for a job here."""
+
+    reached: Reached
+    lost: Lost
+    visit: Visit | None = None
+
+    async def tell(self, scope: Scope, *, written: bool) -> None:
+        """Tell what becomes of an answer that was just `written`, before anything else is awaited: at once where that
+        is known, and else as soon as it is, which the request does not wait for."""
+        line = line_of(scope)
+        if line is None or not written:
+            await asyncio.shield(self.reached(written))
+            return
+        watch = line.watch()
+        if self.visit is not None:
+            self.visit.arrived = watch.arrived
+        line.follow(self._followed(line, watch))
+
+    async def _followed(self, line: Line, watch: Watch) -> None:
+        arrived = False
+        try:
+            arrived = await watch.end()
+        finally:
+            await asyncio.shield(self.reached(arrived))
+        if arrived:
+            line.when_reset(self.lost)
 
 
 class Told:
-    """An ASGI response that tells, once it is over, whether the client was there to the end.
+    """An ASGI response that tells, once it is over, whether the client was given it."""
 
-    What the system still holds in its buffers then may be lost all the same.
-    """
-
-    def __init__(self, request: Request, answer: ASGIApp, reached: Reached) -> None:
-        self._request, self._answer, self._reached = request, answer, reached
+    def __init__(self, request: Request, answer: ASGIApp, parting: Parting) -> None:
+        self._request, self._answer, self._parting = request, answer, parting
 
     @classmethod
-    def of(cls, request: Request, pieces: Sequence[Piece], reached: Reached) -> Told:
+    def of(cls, request: Request, pieces: Sequence[Piece], parting: Parting) -> Told:
         """An answer in pieces."""
-        return cls(request, JsonPieces(pieces), reached)
+        return cls(request, JsonPieces(pieces), parting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reached = False
+        written = False
 
         async def watched(message: Message) -> None:
-            nonlocal reached
+            nonlocal written
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 # Before the last one: after it the server says of everybody that they are gone.
-                reached = not await self._request.is_disconnected()
+                written = not await self._request.is_disconnected()
             await send(message)
 
         try:
             await self._answer(scope, receive, watched)
         except BaseException:
-            reached = False
+            written = False
             raise
         finally:
-            await asyncio.shield(self._reached(reached))
+            await self._parting.tell(scope, written=written)

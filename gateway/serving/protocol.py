@@ -19,12 +19,13 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from gateway.api.telling import LINE
 from gateway.config.limits import Limits
 from gateway.serving.door import LINGERING_MOST, Door
 from gateway.serving.heads import Head, check, check_size, too_long
 from gateway.serving.pace import Pace
 from gateway.serving.refusals import refusal
-from gateway.serving.unsent import unsent
+from gateway.serving.unsent import Line, unsent
 from normalization.errors import ImagegateError, InvalidValue
 
 log = logging.getLogger("imagegate.serving")
@@ -81,11 +82,14 @@ class GuardedProtocol(HttpToolsProtocol):
         self._coming: asyncio.TimerHandle | None = None  # the clock of what the client sends
         self._going: asyncio.TimerHandle | None = None  # the clock of what it reads
         self._unsent = 0
+        self._cut = False
+        self._line: Line
 
     # ---- the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._line = Line(transport, self._limits.answer_idle_seconds, self.tasks)
         try:
             self._counts = self._door.enter(self.client[0] if self.client else None)
         except ImagegateError as error:
@@ -107,16 +111,22 @@ class GuardedProtocol(HttpToolsProtocol):
             self._going.cancel()
             self._going = None
         self._unset_keepalive_if_required()
+        self._line.lost(exc, cut=self._cut)
         super().connection_lost(exc)
         running = self._running
         if running is not None and not running.response_complete:  # uvicorn tells only the request that came last
             _silence(running)
+
+    def shutdown(self) -> None:
+        self._line.hurry()
+        super().shutdown()
 
     # ---- what comes
 
     def data_received(self, data: bytes) -> None:
         if self._deaf:
             return
+        self._line.heard()
         self._unset_keepalive_if_required()
         received_before, self._ended, self._fed = self._receiving, False, 0
         try:
@@ -158,6 +168,7 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][LINE] = self._line
         self._begun = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -269,7 +280,7 @@ class GuardedProtocol(HttpToolsProtocol):
         limits, left = self._limits, unsent(self.transport)
         if self._unsent - left < max(1.0, limits.answer_bytes_per_second * limits.answer_idle_seconds):
             log.warning("a client reads its answer too slowly; its connection is cut")
-            self.transport.abort()
+            self._abort()
             return
         self._unsent = left
         self._going = self.loop.call_later(limits.answer_idle_seconds, self._reader_due)
@@ -289,7 +300,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._hang_up(refusal(error, cycle.scope["state"].get("request_id")))
             return
         elif self._receiving:
-            self._hang_up() if cycle.response_complete else self.transport.abort()
+            self._hang_up() if cycle.response_complete else self._abort()
             return
         last = self.pipeline[0][0] if self.pipeline else running
         if last is None or last.response_complete:
@@ -320,7 +331,11 @@ class GuardedProtocol(HttpToolsProtocol):
         transport.write_eof()
         self._door.lingering += 1
         self._lingers = True
-        self._coming = self.loop.call_later(LINGER_SECONDS, transport.abort)
+        self._coming = self.loop.call_later(LINGER_SECONDS, self._abort)
+
+    def _abort(self) -> None:
+        self._cut = True
+        self.transport.abort()
 
 
 def _silence(cycle: RequestResponseCycle) -> None:
