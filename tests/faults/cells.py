@@ -155,6 +155,12 @@ def lost_on_the_way_back(bench: Bench, kind: str) -> AbstractContextManager[Any]
     return contextlib.nullcontext()
 
 
+def left_in_the_buffers(bench: Bench, kind: str) -> AbstractContextManager[Any]:
+    """The gateway has written its whole answer, and whoever asked for it resets the connection."""
+    bench.front.next(Fault(take=1, answer=NOTHING, end="reset"))
+    return contextlib.nullcontext()
+
+
 def saying(status: int, said: str, *, code: str | None = None, **headers: str) -> bytes:
     return own(status, orjson.dumps({"error": {"message": said, "code": code}}), **headers)
 
@@ -261,6 +267,7 @@ RESULTS: Mapping[str, Cell] = {
 
 CLIENTS: Mapping[str, Cell] = {
     "F45 answer lost on the way back": Cell(lost_on_the_way_back, MADE, FREELY, front=True),
+    "F45 answer left in the buffers": Cell(left_in_the_buffers, MADE, FREELY, front=True),
     "F45 client asks again": Cell(held_until_asked_again, MADE, FREELY, front=True, timeout=1.0),
 }
 """What happens between the client and the gateway, with a client that tries again by itself."""

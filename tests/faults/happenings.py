@@ -28,6 +28,8 @@ class Fault:
     """Bytes of the request (head and body counted together) that are read before the connection ends; None = all."""
     forward: bool = True
     """Whether a whole request reaches the provider."""
+    take: int | None = None
+    """Bytes of the provider's answer that are read before the connection to it is reset; None = all."""
     answer: bytes | None = THEIRS
     """What is sent back: the provider's own answer, or these bytes."""
     upto: int | None = None

@@ -28,6 +28,13 @@ MOST = 64 * 1024 * 1024
 PATIENCE = 20.0
 """Seconds until a proxy that does not start or end has failed its test."""
 
+NARROW: Final = 4096
+"""What the system takes in for a proxy that leaves its answers unread."""
+WRITTEN_SECONDS: Final = 0.1
+"""Time for the other side to write all that it has to say."""
+ABORT: Final = struct.pack("ii", 1, 0)
+"""With SO_LINGER: closing a connection resets it."""
+
 TLS: Final = b"\x16"
 """What a client of TLS begins with: here it meets a server that speaks none."""
 
@@ -190,6 +197,9 @@ class Proxy:
         return always if always is not None and always.on in (None, purpose) else PASS
 
     async def _ask(self, exchange: Exchange) -> None:
+        if exchange.fault.take is not None:
+            await self._ask_and_reset(exchange, exchange.fault.take)
+            return
         reader, writer = await asyncio.open_connection(*self._upstream, limit=MOST)
         try:
             writer.write(exchange.request)
@@ -202,6 +212,20 @@ class Proxy:
             exchange.answer = head + body
         finally:
             writer.close()
+
+    async def _ask_and_reset(self, exchange: Exchange, take: int) -> None:
+        """Ask, and leave all but the beginning of the answer in the system's buffers, on whichever side."""
+        narrow = socket.socket()
+        narrow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, NARROW)
+        narrow.setblocking(False)
+        with narrow:
+            await self._loop.sock_connect(narrow, self._upstream)
+            await self._loop.sock_sendall(narrow, exchange.request)
+            exchange.forwarded = True
+            while len(exchange.answer) < take:
+                exchange.answer += await self._loop.sock_recv(narrow, take - len(exchange.answer))
+            await asyncio.sleep(WRITTEN_SECONDS)
+            narrow.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
 
     async def _reply(self, exchange: Exchange, writer: asyncio.StreamWriter) -> None:
         fault = exchange.fault
@@ -229,7 +253,7 @@ class Proxy:
 
 def reset(writer: asyncio.StreamWriter) -> None:
     """End a connection with a RST."""
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, ABORT)
     writer.transport.abort()
 
 
