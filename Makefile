@@ -100,6 +100,11 @@ $(WORKER): requirements/worker.txt requirements/dev.txt requirements/build.txt p
 .PHONY: worker
 worker: $(WORKER) ## make .venv-worker with torch, diffusers and imagegate (TORCH=... chooses torch)
 
+.PHONY: test-worker
+test-worker: $(WORKER) ## run the FLUX worker's tests, on the CPU and with tiny weights (ARGS chooses)
+	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 IMAGEGATE_WORKER_TESTS=1 \
+		$(WORKER_VENV)/bin/python -m pytest -n $(WORKERS) tests/worker $(ARGS)
+
 .PHONY: check
 check: $(DEV) ## lint, types, layers, docs in step, licences, sizes
 	@$(BIN)/python -m scripts.check

@@ -10,6 +10,9 @@ from hypothesis import HealthCheck, settings
 
 from scripts.test_needs import how_to_get, missing
 
+# The worker's tests need torch, and run in an environment of their own: make test-worker.
+collect_ignore = [] if os.environ.get("IMAGEGATE_WORKER_TESTS") == "1" else ["worker"]
+
 # The same examples at each run, and no verdict on how fast the machine is.
 settings.register_profile("house", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("search", deadline=None, max_examples=2000)  # pytest --hypothesis-profile=search
