@@ -35,8 +35,7 @@ from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.spool import Spool
 from gateway.services.state import State, open_state
 from gateway.services.storage import Storage
-from gateway.services.storage_file import FileStorage
-from gateway.services.storage_memory import MemoryStorage
+from gateway.services.storages import open_storage
 from gateway.services.weights import Weights
 from gateway.submission import Driver
 from normalization.errors import Draining, ImagegateError, InternalError, OperatorError, Overloaded
@@ -180,16 +179,7 @@ class Services:
         given = settings.storage.signing_key
         key = key_from_text(given.get_secret_value()) if given is not None else load_or_make_key(data_dir)
         self.signer = Signer([key], ttl=settings.storage.url_ttl_seconds)
-        self.storage = (
-            MemoryStorage(settings.storage.retention_seconds)
-            if settings.storage.url == "memory"
-            else FileStorage(
-                data_dir,
-                retention_seconds=settings.storage.retention_seconds,
-                floor_bytes=settings.limits.disk_floor_bytes,
-                most_bytes=settings.limits.disk_bytes,
-            )
-        )
+        self.storage = await open_storage(settings)
         self.state = await open_state(settings)
 
     async def _renew(self) -> None:
@@ -224,12 +214,11 @@ class Services:
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def _sweep_once(self) -> None:
-        try:
-            await self.storage.sweep(time.time())
-            await self.state.responses.sweep(time.time())
-            await self.journal.sweep(time.time())
-        except (OSError, OperatorError):
-            log.exception("old pictures and responses could not be swept")
+        for swept in (self.storage, self.state.responses, self.journal):
+            try:
+                await swept.sweep(time.time())
+            except (OSError, OperatorError):
+                log.exception("old pictures and responses could not be swept")
 
     def start_job(self, order: Order) -> Job:
         """Begin an order's work; it goes on whether or not anybody waits."""

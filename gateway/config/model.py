@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
+from gateway.config.buckets import BucketUrl, bucket_url
 from gateway.config.entries import ModelEntry, ProviderEntry, ProviderName, RouteEntry
 from gateway.config.fields import (
     DIGEST,
@@ -54,7 +55,6 @@ __all__ = [
 ResponseFormatSetting = Literal["auto", "url", "b64_json", "both"]
 
 _REDIS = ("redis://", "rediss://")
-_BUCKETS = ("s3://", "gs://", "az://")
 
 
 def _state_url(url: str) -> str:
@@ -66,10 +66,8 @@ def _state_url(url: str) -> str:
 
 
 def _storage_url(url: str) -> str:
-    if url.startswith(_BUCKETS):
-        raise refused(f"{url[:2]} storage is not available in this version", "file or memory")
-    if url not in ("file", "memory"):
-        raise refused("not a place for pictures", "file or memory")
+    if url not in ("file", "memory") and bucket_url(url) is None:
+        raise refused("not a place for pictures", "file, memory, s3://..., gs://... or az://...")
     return url
 
 
@@ -163,13 +161,20 @@ class Storage(Section):
     """Where hosted pictures are kept, and for how long."""
 
     url: Annotated[str, AfterValidator(_storage_url)] = Field(
-        "file", description="file: under data_dir; memory: gone at the next start."
+        "file",
+        description="file: under data_dir; memory: gone at the next start; s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or "
+        "az://CONTAINER/PREFIX: in a bucket that replicas share.",
     )
     url_ttl_seconds: UrlSeconds = Field(3600, description="How long a picture's URL is good for.")
     retention_seconds: Seconds = Field(86_400, description="How long a picture is kept.")
     signing_key: MaybeSecret = Field(
         None, description="Signs pictures' URLs; null = made once under data_dir. Several replicas must share one."
     )
+
+    @property
+    def bucket(self) -> BucketUrl | None:
+        """The bucket that pictures lie in; None where they lie here."""
+        return bucket_url(self.url)
 
 
 class Outbound(Section):

@@ -123,14 +123,14 @@ class FileStorage:
         part = path.with_name(name + PART_SUFFIX)
         with contextlib.suppress(FileExistsError):
             path.parent.mkdir(mode=0o700)
-            _sync_directory(self._root)
+            sync_directory(self._root)
         try:
-            _write(part, pieces)
+            write_synced(part, pieces)
             part.rename(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
         if seconds is not None:
             self._prolong(path, seconds)
         return name
@@ -204,7 +204,7 @@ class FileStorage:
                     yield _Found(pack.path, about.st_size, about.st_mtime, part=False)
 
 
-def _write(path: Path, pieces: Sequence[memoryview]) -> None:
+def write_synced(path: Path, pieces: Sequence[memoryview]) -> None:
     """A new file with these bytes, synced to the disk."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(path, flags, 0o600), "wb", buffering=0) as file:
@@ -215,7 +215,7 @@ def _write(path: Path, pieces: Sequence[memoryview]) -> None:
         os.fsync(file.fileno())
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: Path) -> None:
     """Make a rename survive a power cut."""
     directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:

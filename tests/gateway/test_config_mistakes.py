@@ -129,10 +129,13 @@ from tests.configurations import GOOD, refusal, with_model, with_provider, with_
         ),
         (f"{GOOD}state: {{url: mysql}}", "c.yaml:5: state.url: not a place for state; accepted: sqlite"),
         (
-            f"{GOOD}storage: {{url: 's3://b/p'}}",
-            "c.yaml:5: storage.url: s3 storage is not available in this version; a",
+            f"{GOOD}storage: {{url: 's3:///p'}}",
+            "c.yaml:5: storage.url: there is no bucket in it; accepted: s3://BUCKET/PREFIX,",
         ),
-        (f"{GOOD}storage: {{url: disk}}", "c.yaml:5: storage.url: not a place for pictures; accepted: file or memory"),
+        (f"{GOOD}storage: {{url: 's3://B/p'}}", "c.yaml:5: storage.url: its bucket has no bucket's name; accepted: 3 "),
+        (f"{GOOD}storage: {{url: 'gs://bbb/../p'}}", "c.yaml:5: storage.url: its prefix cannot be part of a key; acc"),
+        (f"{GOOD}storage: {{url: 'az://bbb/p?q=1'}}", "c.yaml:5: storage.url: its prefix cannot be part of a key; acc"),
+        (f"{GOOD}storage: {{url: disk}}", "c.yaml:5: storage.url: not a place for pictures; accepted: file, memory, s"),
         (
             f"{GOOD}storage: {{url_ttl_seconds: 604801}}",
             "c.yaml:5: storage.url_ttl_seconds: 604801 is out of range; ac",

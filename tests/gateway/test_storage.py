@@ -6,7 +6,7 @@ import asyncio
 import os
 import stat
 from collections import namedtuple
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from gateway.services.storage_file import FileStorage
 from gateway.services.storage_memory import MemoryStorage
 from normalization.errors import OperatorError, StateUnavailable, StorageFull
 from normalization.vocabulary import Format
+from tests.gateway.buckets import environment, objects, s3_server
 
 pytestmark = pytest.mark.anyio
 
@@ -24,11 +25,12 @@ DAY = 86_400.0
 NOW = 1_760_000_000.0
 
 Make = Callable[[Path], Storage]
-FORMS = [
-    pytest.param(lambda path: FileStorage(path, retention_seconds=DAY, floor_bytes=0), id="file"),
-    pytest.param(lambda path: MemoryStorage(DAY, clock=lambda: NOW), id="memory"),
-]
-both = pytest.mark.parametrize("make", FORMS)
+FORMS: dict[str, Make] = {
+    "file": lambda path: FileStorage(path, retention_seconds=DAY, floor_bytes=0),
+    "memory": lambda path: MemoryStorage(DAY, clock=lambda: NOW),
+    "objects": lambda path: objects(path, f"contract/{path.name}", retention_seconds=DAY, clock=lambda: NOW),
+}
+every = pytest.mark.parametrize("make", FORMS, indirect=True)
 
 NOT_NAMES = [
     "",
@@ -49,6 +51,20 @@ NOT_NAMES = [
     "0" * 32 + ".png\0",
     "0" * 32 + ".png::$DATA",
 ]
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    with s3_server() as address:
+        yield address
+
+
+@pytest.fixture
+def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Make:
+    if request.param == "objects":
+        for name, value in environment(request.getfixturevalue("s3")).items():
+            monkeypatch.setenv(name, value)
+    return FORMS[request.param]
 
 
 @asynccontextmanager
@@ -79,7 +95,7 @@ def test_names_are_128_random_bits_and_the_formats_extension() -> None:
 
 
 @pytest.mark.parametrize("text", NOT_NAMES)
-@both
+@every
 async def test_no_other_text_reaches_a_file(make: Make, text: str, tmp_path: Path) -> None:
     (tmp_path / ("0" * 32 + ".png")).write_bytes(b"outside")
     async with closing(make(tmp_path)) as storage:
@@ -87,7 +103,7 @@ async def test_no_other_text_reaches_a_file(make: Make, text: str, tmp_path: Pat
         assert await storage.open(text) is None
 
 
-@both
+@every
 async def test_a_picture_comes_back_as_it_was_put(make: Make, tmp_path: Path) -> None:
     data = os.urandom(5 * CHUNK_BYTES + 7)
     async with closing(make(tmp_path)) as storage:
@@ -102,7 +118,7 @@ async def test_a_picture_comes_back_as_it_was_put(make: Make, tmp_path: Path) ->
         assert await read(stored, start=len(data)) == b""
 
 
-@both
+@every
 async def test_pieces_are_kept_in_their_order(make: Make, tmp_path: Path) -> None:
     async with closing(make(tmp_path)) as storage:
         name = await storage.put([b"one ", memoryview(b"two "), b"", bytearray(b"three")], Format.PNG)
@@ -110,7 +126,7 @@ async def test_pieces_are_kept_in_their_order(make: Make, tmp_path: Path) -> Non
         assert await storage.usage() == Usage(1, 13)
 
 
-@both
+@every
 async def test_what_was_never_put_is_not_there(make: Make, tmp_path: Path) -> None:
     async with closing(make(tmp_path)) as storage:
         assert await storage.open(new_name(Format.PNG)) is None
@@ -118,7 +134,7 @@ async def test_what_was_never_put_is_not_there(make: Make, tmp_path: Path) -> No
         assert await storage.sweep(NOW) == 0
 
 
-@both
+@every
 async def test_a_picture_is_swept_after_its_retention_and_not_before(make: Make, tmp_path: Path) -> None:
     async with closing(make(tmp_path)) as storage:
         name = await storage.put(b"picture", Format.WEBP)
@@ -131,7 +147,7 @@ async def test_a_picture_is_swept_after_its_retention_and_not_before(make: Make,
         assert await storage.usage() == Usage(0, 0)
 
 
-@both
+@every
 async def test_what_is_deleted_is_gone_at_once_and_nothing_else_with_it(make: Make, tmp_path: Path) -> None:
     async with closing(make(tmp_path)) as storage:
         names = [await storage.put(each, Format.PNG) for each in (b"stays", b"goes")]
@@ -143,7 +159,7 @@ async def test_what_is_deleted_is_gone_at_once_and_nothing_else_with_it(make: Ma
         assert await storage.usage() == Usage(1, 5)
 
 
-@both
+@every
 async def test_a_working_store_is_ready(make: Make, tmp_path: Path) -> None:
     async with closing(make(tmp_path)) as storage:
         await storage.check()

@@ -1,0 +1,32 @@
+"""Which storage `storage.url` means."""
+
+from __future__ import annotations
+
+from gateway.config.model import Settings
+from gateway.services.storage import Storage
+from gateway.services.storage_file import FileStorage
+from gateway.services.storage_memory import MemoryStorage
+from gateway.services.storage_objects import ObjectStorage
+
+
+async def open_storage(settings: Settings) -> Storage:
+    """The storage of pictures, tried where it lies in a bucket. Raises ConfigurationError where that fails."""
+    storage, data_dir, floor_bytes = settings.storage, settings.server.data_dir, settings.limits.disk_floor_bytes
+    if storage.url == "memory":
+        return MemoryStorage(storage.retention_seconds)
+    if storage.bucket is None:
+        return FileStorage(
+            data_dir,
+            retention_seconds=storage.retention_seconds,
+            floor_bytes=floor_bytes,
+            most_bytes=settings.limits.disk_bytes,
+        )
+    objects = ObjectStorage(
+        storage.bucket, data_dir, retention_seconds=storage.retention_seconds, floor_bytes=floor_bytes
+    )
+    try:
+        await objects.start()
+    except BaseException:
+        await objects.close()
+        raise
+    return objects
