@@ -18,7 +18,7 @@ from gateway.services.gates import GateTimeout
 from gateway.services.weights import Weight
 from normalization.errors import GenerationTimeout, OperatorError, OutcomeUnknown, Overloaded
 from normalization.plan import Call
-from providers.base import Broken, Done, Failed, Pending, WireReply, WireRequest
+from providers.base import Artifact, Broken, Done, Failed, Pending, Resumable, WireReply, WireRequest
 from providers.transport import Target
 
 if TYPE_CHECKING:
@@ -60,6 +60,16 @@ class Conversation:
         finally:
             if self.job is not None:
                 self.driver.wakes.forget(self.backend.name, self.job)
+
+    async def again(self) -> tuple[Artifact, ...]:
+        """The artifacts of a job that is done, as its provider names them now; none where it does not tell. Nothing is
+        submitted. Only where the job has an id and `Resumable` is the adapter."""
+        adapter = self.backend.adapter
+        assert self.job is not None  # noqa: S101  (whoever asks has looked)
+        assert isinstance(adapter, Resumable)  # noqa: S101
+        reply = await self._once(adapter.resume(self.job))
+        self.weight = None
+        return reply.artifacts if isinstance(reply, Done) else ()
 
     def failure(self, failed: Failed) -> FailureClass:
         """The class of a failure of this conversation."""

@@ -37,6 +37,9 @@ FETCHES = 4
 RESULT_BYTES = 4 * 1024 * 1024
 """What a picture is taken to weigh that nobody has seen yet."""
 
+EXPIRED = frozenset({403, 404, 410})
+"""What the host of a result says of an address that is no longer good, or not yet."""
+
 TRANSIENT = frozenset({"refused", "timeout", "status", "dns", "slow", "broken"})
 
 
@@ -51,6 +54,10 @@ def result_policy(limits: Limits, allow_private: Iterable[Network] = ()) -> Fetc
         min_rate=limits.fetch_bytes_per_second,
         resolve_seconds_most=limits.fetch_dns_seconds,
     )
+
+
+class Expired(ResultUnavailable):
+    """A result's address is not good any more, and whoever made the result may name another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +83,14 @@ class Finisher:
             raise GenerationFailed("the picture could not be drawn", detail=str(error)) from error
         return bytes(data)
 
-    async def fetch(self, url: str, target: Target, deadline: float) -> tuple[bytes, Weight]:
+    async def fetch(
+        self, url: str, target: Target, deadline: float, *, renewable: bool = False
+    ) -> tuple[bytes, Weight]:
         """The bytes behind a result's URL, which may be relative to the provider's address, and what counts them.
+        `renewable`: another address can be had.
 
-        Raises ResultUnavailable when it cannot be had, BadUpstreamImage when it points where it must not.
+        Raises ResultUnavailable when it cannot be had, which is Expired at once where a renewable address is not good
+        any more; BadUpstreamImage when it points where it must not.
         """
         absolute = urljoin(f"{target.base_url}/", url)
         policy = replace(self.policy, trusted_origin=origin(target.base_url) if target.base_url else None)
@@ -92,6 +103,8 @@ class Finisher:
             except Unfetchable as error:
                 if error.code not in TRANSIENT:
                     raise BadUpstreamImage("the provider's result cannot be used", detail=str(error)) from error
+                if renewable and error.status in EXPIRED:
+                    raise Expired("the provider's result cannot be fetched", detail=str(error)) from error
                 if attempt == FETCHES - 1:
                     raise ResultUnavailable("the provider's result cannot be fetched", detail=str(error)) from error
             await asyncio.sleep(0.2 * 3**attempt)

@@ -227,7 +227,9 @@ class _Submission:
 
     async def _finish(self, done: Done) -> CallResult:
         artifacts = done.artifacts[: self.call.images]
-        collector = Collector(self.driver.finisher, self.timing, self.target, self.candidate.plan.finish, self.deadline)
+        again = self.talk.again if self.talk.job is not None and resumable(self.candidate.backend) else None
+        finish = self.candidate.plan.finish
+        collector = Collector(self.driver.finisher, self.timing, self.target, finish, self.deadline, again)
         weight, self.talk.weight = self.talk.weight, None
         pictures, error = await collector.pictures(artifacts, self.call, weight)
         if not artifacts:

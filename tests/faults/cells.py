@@ -243,6 +243,7 @@ JOBS: Mapping[str, Cell] = {
 
 RESULTS: Mapping[str, Cell] = {
     "F30 gone": Cell(every(Fault(**FETCH, answer=own(404, b""))), End(UNAVAILABLE, charged=1), kinds=BY_URL),
+    "F30 expired once": Cell(one(Fault(**FETCH, answer=own(403, b""))), MADE, kinds=BY_URL),
     "F31 500 once": Cell(one(Fault(**FETCH, answer=own(500, b""))), MADE, kinds=BY_URL),
     "F31 reset once": Cell(one(Fault(on="picture", upto=99, end="reset")), MADE, kinds=BY_URL),
     "F31 cut once": Cell(one(Fault(on="picture", upto=-9, end="close")), MADE, kinds=BY_URL),
