@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PlainSerializer, PrivateAttr, model_validator
 
 from gateway.config.buckets import BucketUrl, bucket_url
 from gateway.config.entries import ModelEntry, ProviderEntry, ProviderName, RouteEntry
@@ -37,6 +37,7 @@ from gateway.config.fields import (
     refused,
 )
 from gateway.config.limits import Limits
+from gateway.config.redis_url import RedisUrl, redis_url
 
 __all__ = [
     "Auth",
@@ -54,15 +55,16 @@ __all__ = [
 
 ResponseFormatSetting = Literal["auto", "url", "b64_json", "both"]
 
-_REDIS = ("redis://", "rediss://")
-
 
 def _state_url(url: str) -> str:
-    if url.startswith(_REDIS):
-        raise refused("Redis is not available in this version", "sqlite")
-    if url != "sqlite":
-        raise refused("not a place for state", "sqlite")
+    if url != "sqlite" and redis_url(url) is None:
+        raise refused("not a place for state", "sqlite, redis://... or rediss://...")
     return url
+
+
+def _without_password(url: str) -> str:
+    """What may be shown of it."""
+    return url if "@" not in url else f"{url.partition('://')[0]}://...@{url.rpartition('@')[2]}"
 
 
 def _storage_url(url: str) -> str:
@@ -154,7 +156,17 @@ class Auth(Section):
 class State(Section):
     """Where records are kept."""
 
-    url: Annotated[str, AfterValidator(_state_url)] = Field("sqlite", description="sqlite: a file under data_dir.")
+    url: Annotated[str, AfterValidator(_state_url), PlainSerializer(_without_password)] = Field(
+        "sqlite",
+        repr=False,
+        description="sqlite: a file under data_dir; redis://[USER:PASSWORD@]HOST[:PORT][/DB], or rediss:// with TLS: a "
+        "server that replicas share.",
+    )
+
+    @property
+    def redis(self) -> RedisUrl | None:
+        """The server that replicas share; None where there is none."""
+        return redis_url(self.url)
 
 
 class Storage(Section):

@@ -13,6 +13,7 @@ from gateway.config.entries import COMMON_KEYS, DEFAULTABLE, POLLED_KEYS, TYPE_K
 from gateway.config.fields import HOST, is_loopback
 from gateway.config.mistakes import Echo, Mistake, Path, one_of, spell, unknown
 from gateway.config.model import digest
+from gateway.config.redis_url import SCHEMES
 from normalization.errors import CallerError
 from normalization.values import read_value
 from providers.base import Provider
@@ -43,6 +44,7 @@ def references(echo: Echo, adapters: Registry) -> Iterator[Mistake]:
     yield from _names(echo)
     yield from _default_model(echo)
     yield from _keys(echo)
+    yield from _shared_key(echo)
     host = _mapping(echo.data.get("server")).get("host")
     if isinstance(host, str) and HOST.fullmatch(host):
         problem = exposure(host, _mapping(echo.data.get("auth")))
@@ -171,6 +173,14 @@ def _keys(echo: Echo) -> Iterator[Mistake]:
             yield Mistake((*path, "key"), f"the same key as {held[digest(key)]}", "a key of its own")
         if isinstance(key, str) and key:
             held.setdefault(digest(key), spell((*path, "key")))
+
+
+def _shared_key(echo: Echo) -> Iterator[Mistake]:
+    """What replicas share is sealed with a key that all of them have."""
+    url = _mapping(echo.data.get("state")).get("url")
+    if isinstance(url, str) and url.startswith(SCHEMES) and not _mapping(echo.data.get("storage")).get("signing_key"):
+        what = "missing; what lies in the Redis server of state.url is sealed with it"
+        yield Mistake(("storage", "signing_key"), what, "a long secret text, the same for all replicas")
 
 
 def _mapping(value: Any) -> Names:

@@ -8,6 +8,8 @@ import pytest
 
 from tests.configurations import GOOD, refusal, with_model, with_provider, with_route
 
+KEYED = f"{GOOD}storage: {{signing_key: k}}\n"
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -125,9 +127,17 @@ from tests.configurations import GOOD, refusal, with_model, with_provider, with_
         ),
         (
             f"{GOOD}state: {{url: 'redis://h'}}",
-            "c.yaml:5: state.url: Redis is not available in this version; accepted:",
+            "c.yaml:1: storage.signing_key: missing; what lies in the Redis server of state.url is sealed with it; acc",
         ),
-        (f"{GOOD}state: {{url: mysql}}", "c.yaml:5: state.url: not a place for state; accepted: sqlite"),
+        (f"{KEYED}state: {{url: 'redis:///0'}}", "c.yaml:6: state.url: not a Redis URL; accepted: redis://[USER:PASS"),
+        (f"{KEYED}state: {{url: 'redis://h:0'}}", "c.yaml:6: state.url: not a Redis URL; accepted: redis://[USER:PASS"),
+        (f"{KEYED}state: {{url: 'redis://h/a'}}", "c.yaml:6: state.url: its path is not the number of a database; acc"),
+        (f"{KEYED}state: {{url: 'redis://h?a=1'}}", "c.yaml:6: state.url: an option that is not known here; accepted:"),
+        (
+            f"{KEYED}state: {{url: 'redis://h?prefix=*'}}",
+            "c.yaml:6: state.url: its prefix cannot begin keys; accepted: 1 to 64 letters, digits and . _ : -, such as",
+        ),
+        (f"{GOOD}state: {{url: mysql}}", "c.yaml:5: state.url: not a place for state; accepted: sqlite, redis:"),
         (
             f"{GOOD}storage: {{url: 's3:///p'}}",
             "c.yaml:5: storage.url: there is no bucket in it; accepted: s3://BUCKET/PREFIX,",

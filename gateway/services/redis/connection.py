@@ -1,0 +1,323 @@
+"""The one way to Redis that a process has: it comes back by itself, and nobody waits for it while it is gone.
+
+Two connections that live and die together: one for commands, one that hears. A command is answered within TIMEOUT, or
+fails with StateUnavailable; from then on each fails at once, until Redis is back, which is tried in the background.
+Neither a host nor a password stands in what is raised or logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from gateway.config.redis_url import RedisUrl
+from gateway.services.redis.ear import Ear, Heard
+from gateway.services.redis.health import fields_of, warnings_of
+from gateway.services.redis.sealing import Seal
+from gateway.services.redis.wire import Argument, Command, Refused, Wire, away, unconnected
+from normalization.errors import ConfigurationError, StateUnavailable
+
+log = logging.getLogger("imagegate.redis")
+
+TIMEOUT = 0.25
+"""Seconds that any command may take."""
+BEAT_SECONDS = 2.0
+"""Between looks at whether Redis is there, and at its clock."""
+AGAIN_FIRST_SECONDS = 0.1
+AGAIN_MOST_SECONDS = 5.0
+"""Between attempts to come back."""
+HANDSHAKE_SECONDS = 3.0
+
+_WORDS: tuple[tuple[type[ResponseError], str], ...] = (
+    (NoScriptError, "NOSCRIPT"),
+    (OutOfMemoryError, "OOM"),
+    (NoPermissionError, "NOPERM"),
+    (ReadOnlyError, "READONLY"),
+)
+
+
+class Script:
+    """A Lua script, known to Redis by its digest; sent whole only where Redis does not know it."""
+
+    def __init__(self, connection: RedisConnection, text: str) -> None:
+        self._connection = connection
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
+        """Its reply. `keys` are whole, prefix included. Raises StateUnavailable, of which Refused says that it failed
+        in Redis; it was carried out wholly or not at all then, as far as its checks come before its writes."""
+        try:
+            return await self._connection.command("EVALSHA", self.sha, len(keys), *keys, *args)
+        except Refused as error:
+            if error.word != "NOSCRIPT":
+                raise
+            return await self._connection.command("EVAL", self.text, len(keys), *keys, *args)
+
+
+class RedisConnection:
+    """For one event loop. `key`: what pictures' URLs are signed with; it seals what lies in Redis.
+
+    `start` once; nothing before it is answered.
+    """
+
+    def __init__(self, url: RedisUrl, key: bytes, *, timeout: float = TIMEOUT) -> None:
+        self._url = url
+        self._timeout = timeout
+        self.prefix = url.prefix
+        self.seal = Seal(key)
+        self.latency = 0.0
+        """Seconds that the last look took."""
+        self._offset = time.time() - time.monotonic()
+        self._wire: Wire | None = None
+        self._ear: Ear | None = None
+        self._scripts: dict[str, Script] = {}
+        self._heard: dict[str, Heard] = {}
+        self._on_lost: list[Callable[[], None]] = []
+        self._on_back: list[Callable[[], None]] = []
+        self._keeper: asyncio.Task[None] | None = None
+        self._gone = asyncio.Event()
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self._warned = False
+        self._said: list[str] = []
+
+    # ---- its life
+
+    async def start(self) -> None:
+        """Connect, and hold on from then on. Where Redis is away that is logged, and it is waited for in the
+        background. Raises ConfigurationError where it refuses the password."""
+        if self._keeper is not None:
+            return
+        await self._try()
+        self._keeper = asyncio.ensure_future(self._keep())
+
+    async def close(self) -> None:
+        """Say what is left to say, and go."""
+        if self._keeper is not None:
+            self._keeper.cancel()
+            await asyncio.gather(self._keeper, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._hang_up()
+
+    @property
+    def available(self) -> bool:
+        """Whether a command would be sent now."""
+        return self._wire is not None
+
+    def on_lost(self, call: Callable[[], None]) -> None:
+        """Have `call` called whenever Redis is lost."""
+        self._on_lost.append(call)
+
+    def on_back(self, call: Callable[[], None]) -> None:
+        """Have `call` called whenever Redis is there, the first time included. What it sends, with `send`, is carried
+        out before anything that others ask."""
+        self._on_back.append(call)
+
+    def now(self) -> float:
+        """The time as Redis has it, in epoch seconds; where it is away, as it had it last and our clock went on."""
+        return time.monotonic() + self._offset
+
+    # ---- what is asked
+
+    def key(self, *parts: str) -> str:
+        """The whole name of a key of ours."""
+        return self.prefix + ":".join(parts)
+
+    def send(self, commands: Iterable[Command]) -> asyncio.Future[list[Any]]:
+        """Have commands carried out in order; one round trip. The replies, in which an error stands where one came.
+        Whoever stops waiting stops nothing, and nobody needs to wait. Fails with StateUnavailable."""
+        if self._wire is None:
+            failed: asyncio.Future[list[Any]] = asyncio.get_running_loop().create_future()
+            failed.set_exception(away())
+            failed.exception()  # whoever tells without waiting does not look
+            return failed
+        return self._wire.send(commands)
+
+    async def command(self, *command: Argument) -> Any:
+        """The reply to one command: bytes, int, None or a list. Raises StateUnavailable, of which Refused says that
+        Redis answered with an error."""
+        return self._sound((await self.send((command,)))[0])
+
+    async def batch(self, commands: Iterable[Command]) -> list[Any]:
+        """The replies to several commands, in one round trip; they are not a transaction. Raises as `command` does,
+        for the first that was refused."""
+        return [self._sound(reply) for reply in await self.send(commands)]
+
+    def script(self, text: str) -> Script:
+        """A script to be run often. The same text is the same script."""
+        script = Script(self, text)
+        return self._scripts.setdefault(script.sha, script)
+
+    def later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
+        """Have work done that nobody waits for; that Redis went away meanwhile is no error then."""
+        task = asyncio.ensure_future(_unless_away(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # ---- what is told and heard
+
+    def tell(self, channel: str, value: Any) -> asyncio.Future[list[Any]]:
+        """Have all replicas that hear a channel hear a value, sealed; this one too. The future's one reply is how many
+        they were."""
+        return self.send([("PUBLISH", self.key(channel), self.seal.close(channel, value))])
+
+    def hear(self, channel: str, heard: Callable[[Any], None]) -> None:
+        """Have `heard` called with each value that is told, from here on, whenever Redis is there. What is not sealed
+        is not heard. Values that are told while this process is cut off are lost to it."""
+
+        def opened(data: bytes) -> None:
+            value = self.seal.open(channel, data, lambda found: (found,))
+            if value is not None:
+                heard(value[0])
+
+        self.hear_raw(channel, opened)
+
+    def hear_raw(self, channel: str, heard: Heard) -> None:
+        """Have `heard` called with the bytes of each message, which are to be believed as far as anybody who can write
+        to Redis is: scripts cannot seal."""
+        self._heard[self.key(channel)] = heard
+        if self._ear is not None:
+            self.later(self._ear.hear([self.key(channel)]))
+
+    # ---- keeping it
+
+    async def _keep(self) -> None:
+        pause = AGAIN_FIRST_SECONDS
+        while True:
+            if self._wire is None:
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  (replicas are not to come at once)
+                pause = min(AGAIN_MOST_SECONDS, 2 * pause)
+                with contextlib.suppress(ConfigurationError):
+                    await self._try()
+            else:
+                pause = AGAIN_FIRST_SECONDS
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._gone.wait(), BEAT_SECONDS)
+                with contextlib.suppress(StateUnavailable):
+                    await self._look(self._wire)
+
+    async def _try(self) -> None:
+        """Connect, once. Raises ConfigurationError for a wrong password."""
+        try:
+            async with asyncio.timeout(HANDSHAKE_SECONDS):
+                await self._connect()
+        except (AuthenticationError, NoPermissionError) as error:
+            await self._hang_up()
+            log.error("Redis refuses the user name or the password of state.url")
+            raise ConfigurationError("state.url: Redis refuses the user name or the password in it") from error
+        except (RedisError, OSError, StateUnavailable) as error:
+            kind = type(error.__cause__ or error.__context__ or error).__name__
+            log.log(logging.DEBUG if self._warned else logging.ERROR, "Redis (state.url) cannot be reached: %s", kind)
+            self._warned = True
+            await self._hang_up()
+
+    async def _connect(self) -> None:
+        self._gone.clear()
+        commands, hearing = unconnected(self._url), unconnected(self._url)
+        wire: Wire | None = None
+        ear: Ear | None = None
+        try:
+            await asyncio.gather(*(_opened(each) for each in (commands, hearing)))
+            wire = Wire(commands, self._timeout, lambda why: self._lost(wire, why))
+            ear = Ear(hearing, self._heard, lambda why: self._lost(wire, why))
+            await ear.hear(list(self._heard))
+            await self._look(wire)
+            await wire.send(("SCRIPT", "LOAD", script.text) for script in self._scripts.values())
+            await self._examine(wire)
+            if self._gone.is_set():
+                raise away()
+        except BaseException:
+            for connection in (wire or commands, ear or hearing):
+                with contextlib.suppress(RedisError, OSError):
+                    await (connection.close() if isinstance(connection, Wire | Ear) else connection.disconnect(True))
+            raise
+        self._wire, self._ear = wire, ear
+        if self._warned:
+            log.warning("Redis (state.url) is there again")
+        self._warned = False
+        for call in tuple(self._on_back):
+            call()
+
+    async def _look(self, wire: Wire | None) -> None:
+        """Whether it is there, how far away, and what time it has."""
+        if wire is None:
+            return
+        began = time.monotonic()
+        reply = self._sound((await wire.send([("TIME",)]))[0])
+        ended = time.monotonic()
+        self.latency = ended - began
+        self._offset = int(reply[0]) + int(reply[1]) / 1e6 - (began + ended) / 2
+
+    async def _examine(self, wire: Wire) -> None:
+        """Warn of a server that is not safe to keep things in."""
+        parts = [("INFO", part) for part in ("server", "memory", "persistence")]
+        said = [each for each in await wire.send(parts) if isinstance(each, bytes)]
+        warnings = warnings_of(fields_of(b"\n".join(said)))
+        for warning in warnings:
+            if warning not in self._said:
+                log.warning("%s", warning)
+        self._said = warnings
+
+    def _lost(self, wire: Wire | None, why: str) -> None:
+        self._gone.set()
+        if self._wire is None or wire is not self._wire:
+            return
+        log.error("Redis (state.url) is lost: %s; limits are kept by each replica's share until it is back", why)
+        self._warned = True
+        gone, deaf, self._wire, self._ear = self._wire, self._ear, None, None
+        self.later(gone.close())
+        if deaf is not None:
+            self.later(deaf.close())
+        for call in tuple(self._on_lost):
+            call()
+
+    async def _hang_up(self) -> None:
+        wire, ear, self._wire, self._ear = self._wire, self._ear, None, None
+        if wire is not None:
+            await wire.close()
+        if ear is not None:
+            await ear.close()
+
+    def _sound(self, reply: Any) -> Any:
+        """The reply, or the error that it is."""
+        if not isinstance(reply, ResponseError):
+            return reply
+        word = next((word for kind, word in _WORDS if isinstance(reply, kind)), "")
+        if not word:
+            said = str(reply)
+            word = next((word for word in ("WRONGTYPE", "OOM", "READONLY", "NOPERM") if word in said), "")
+            word = word or said.split(" ", 1)[0]
+        if word == "READONLY":
+            self._lost(self._wire, "it is a replica that takes no writes")
+        raise Refused(word)
+
+
+async def _opened(connection: AbstractConnection) -> None:
+    await connection.connect()  # type: ignore[no-untyped-call]
+
+
+async def _unless_away(work: Awaitable[Any]) -> Any:
+    try:
+        return await work
+    except StateUnavailable:
+        return None

@@ -1,0 +1,66 @@
+"""The connection that hears what replicas tell each other: Redis' publish and subscribe."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError, ResponseError
+
+log = logging.getLogger("imagegate.redis")
+
+Heard = Callable[[bytes], None]
+
+
+class Ear:
+    """`heard`: who is called with what is said on each channel; looked up at each message. `ended` is called once."""
+
+    def __init__(
+        self, connection: AbstractConnection, heard: Mapping[str, Heard], ended: Callable[[str], None]
+    ) -> None:
+        self._connection = connection
+        self._heard = heard
+        self._ended = ended
+        self._confirmed: dict[bytes, asyncio.Future[None]] = {}
+        self._reading = asyncio.ensure_future(self._read())
+
+    async def hear(self, channels: Sequence[str]) -> None:
+        """Subscribe; returns once nothing that is said on them is missed any more."""
+        if not channels:
+            return
+        loop = asyncio.get_running_loop()
+        confirmed = [self._confirmed.setdefault(channel.encode(), loop.create_future()) for channel in channels]
+        await self._connection.send_command("SUBSCRIBE", *channels, check_health=False)
+        await asyncio.gather(*confirmed)
+
+    async def close(self) -> None:
+        self._ended = lambda why: None
+        self._reading.cancel()
+        await asyncio.gather(self._reading, return_exceptions=True)
+        for each in self._confirmed.values():
+            each.cancel()
+        await self._connection.disconnect(nowait=True)
+
+    async def _read(self) -> None:
+        try:
+            while True:
+                kind, channel, data = await self._connection.read_response(True, math.inf, disconnect_on_error=False)
+                if kind == b"message":
+                    self._say(channel.decode(), data)
+                elif kind == b"subscribe" and channel in self._confirmed:
+                    self._confirmed.pop(channel).set_result(None)
+        except (RedisError, ResponseError, OSError, ValueError) as error:
+            cause = error.__cause__ or error.__context__ or error
+            self._ended(type(cause).__name__)
+
+    def _say(self, channel: str, data: bytes) -> None:
+        heard = self._heard.get(channel)
+        if heard is None:
+            return
+        try:
+            heard(data)
+        except Exception:  # one message that makes no sense must not end all hearing
+            log.exception("a message of another replica makes no sense")
