@@ -206,7 +206,7 @@ class Proxy:
             await writer.drain()
             exchange.forwarded = True
             head = await reader.readuntil(b"\r\n\r\n")
-            body = await reader.readexactly(length(head))
+            body = b"" if exchange.request.startswith(b"HEAD ") else await reader.readexactly(length(head))
             if not self._keep_alive:
                 head = head[:-2] + b"connection: close\r\n\r\n"
             exchange.answer = head + body
