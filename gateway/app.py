@@ -9,9 +9,9 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import Route
 
 from gateway.api import files, generations, health, images, models, openapi, webhooks
+from gateway.api.authority import Guarded, refuse_undeclared
 from gateway.api.front import Front, Refusals, http_exception
 from gateway.api.responses import endpoint as responses
 from gateway.api.writers import restored
@@ -39,31 +39,35 @@ EXPOSED = (
 """Headers that a page of an allowed origin may read."""
 
 ROUTES = (
-    Route("/v1/images/generations", images.generations, methods=["POST"]),
-    Route("/v1/images/edits", images.edits, methods=["POST"]),
-    Route("/v1/images/variations", images.variations, methods=["POST"]),
-    Route("/openai/deployments/{model:path}/images/generations", images.generations, methods=["POST"]),
-    Route("/openai/deployments/{model:path}/images/edits", images.edits, methods=["POST"]),
-    Route("/v1/images/files/{file}", files.file, methods=["GET", "HEAD"]),
-    Route("/v1/generations/{generation}", generations.generation, methods=["GET"]),
-    Route("/v1/responses", responses.create_response, methods=["POST"]),
-    Route("/v1/responses/{response}", responses.get_response, methods=["GET"]),
-    Route("/v1/responses/{response}", responses.delete_response, methods=["DELETE"]),
-    Route("/webhooks/{provider}", webhooks.webhook, methods=["POST"]),
-    Route("/v1/models", models.models, methods=["GET"]),
-    Route("/v1/models/{model:path}", models.model, methods=["GET"]),
-    Route("/healthz", health.live, methods=["GET"]),
-    Route("/health/liveness", health.live, methods=["GET"]),
-    Route("/health/liveliness", health.live, methods=["GET"]),
-    Route("/readyz", health.ready, methods=["GET"]),
-    Route("/health/readiness", health.ready, methods=["GET"]),
-    Route("/openapi.json", openapi.document, methods=["GET"]),
+    Guarded("/v1/images/generations", images.generations, methods=["POST"], authority="key"),
+    Guarded("/v1/images/edits", images.edits, methods=["POST"], authority="key"),
+    Guarded("/v1/images/variations", images.variations, methods=["POST"], authority="key"),
+    Guarded(
+        "/openai/deployments/{model:path}/images/generations", images.generations, methods=["POST"], authority="key"
+    ),
+    Guarded("/openai/deployments/{model:path}/images/edits", images.edits, methods=["POST"], authority="key"),
+    Guarded("/v1/images/files/{file}", files.file, methods=["GET", "HEAD"], authority="signature"),
+    Guarded("/v1/generations/{generation}", generations.generation, methods=["GET"], authority="key"),
+    Guarded("/v1/responses", responses.create_response, methods=["POST"], authority="key"),
+    Guarded("/v1/responses/{response}", responses.get_response, methods=["GET"], authority="key"),
+    Guarded("/v1/responses/{response}", responses.delete_response, methods=["DELETE"], authority="key"),
+    Guarded("/webhooks/{provider}", webhooks.webhook, methods=["POST"], authority="provider"),
+    Guarded("/v1/models", models.models, methods=["GET"], authority="key"),
+    Guarded("/v1/models/{model:path}", models.model, methods=["GET"], authority="key"),
+    Guarded("/healthz", health.live, methods=["GET"], authority="anyone"),
+    Guarded("/health/liveness", health.live, methods=["GET"], authority="anyone"),
+    Guarded("/health/liveliness", health.live, methods=["GET"], authority="anyone"),
+    Guarded("/readyz", health.ready, methods=["GET"], authority="anyone"),
+    Guarded("/health/readiness", health.ready, methods=["GET"], authority="anyone"),
+    Guarded("/openapi.json", openapi.document, methods=["GET"], authority="anyone"),
 )
 
 
 def create_app(settings: Settings, sharing: Sharing | None = None) -> Starlette:
     """The gateway. Its services start with the first request or the server's start-up, whichever comes first.
-    `sharing`: where other processes serve with this one."""
+    `sharing`: where other processes serve with this one. Raises TypeError where a route does not say who may call
+    it."""
+    refuse_undeclared(ROUTES)
     services = Services(settings, restored, sharing)
 
     @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from gateway.config.model import Settings
 from gateway.services.sharing import Alone, Sharing
 from gateway.serving.addresses import client_address, counted
-from normalization.errors import InvalidApiKey
+from normalization.errors import AdminRequired, InvalidApiKey
 
 HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
 
@@ -34,6 +34,9 @@ class Keyring:
         """`sharing`: where other processes serve with this one, and hear what is guessed there."""
         self._open = settings.auth.mode == "none"
         self._callers = [(key.digest.encode(), Caller(key.name, key.models)) for key in settings.auth.keys]
+        admin = settings.auth.admin_digest
+        self._admin = None if admin is None else admin.encode()
+        self._private = settings.server.loopback and settings.auth.mode == "none"
         limits = settings.limits
         most, most_in_all = limits.auth_failures_per_minute, limits.auth_failures_per_minute_total
         self._guesses = (sharing or Alone()).guesses(most, most_in_all)
@@ -46,20 +49,48 @@ class Keyring:
         """
         if self._open:
             return Caller()
+        digest, address = self._given(request)
+        found = self._owner(digest)
+        if found is None:
+            self._guesses.failed(address)
+            raise InvalidApiKey("the API key is not one of this gateway's")
+        self._guesses.proved(address, digest)
+        return found
+
+    def admit_admin(self, request: Request) -> None:
+        """Return where the request carries the admin's key; where there is none, on a gateway that asks nobody for a
+        key and that only this machine can reach.
+
+        Raises InvalidApiKey, to be told after `pause`, AdminRequired or RateLimitExceeded.
+        """
+        if self._admin is None:
+            if self._private:
+                return
+            raise AdminRequired("this is for the operator, and auth.admin_key is not configured")
+        digest, address = self._given(request)
+        is_admin, client = hmac.compare_digest(self._admin, digest.encode()), self._owner(digest)
+        if not is_admin and client is None:
+            self._guesses.failed(address)
+            raise InvalidApiKey("the API key is not this gateway's admin key")
+        self._guesses.proved(address, digest)
+        if not is_admin:
+            raise AdminRequired("this is for the operator: it takes the key of auth.admin_key, not a client's")
+
+    def _given(self, request: Request) -> tuple[str, str]:
+        """The digest of the request's key, and where it comes from."""
         given = _key(request)
         if given is None:
             raise InvalidApiKey("no API key: send it as 'Authorization: Bearer KEY' or in the header 'api-key'")
         digest, address = _digest(given), self._address(request)
         self._guesses.check(address, digest)
+        return digest, address
+
+    def _owner(self, digest: str) -> Caller | None:
         written = digest.encode()
         found: Caller | None = None
         for known, caller in self._callers:  # every key is compared, so that the time tells nothing
             if hmac.compare_digest(known, written):
                 found = caller
-        if found is None:
-            self._guesses.failed(address)
-            raise InvalidApiKey("the API key is not one of this gateway's")
-        self._guesses.proved(address, digest)
         return found
 
     @property

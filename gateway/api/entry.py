@@ -2,38 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from starlette.requests import Request
 
 from gateway.api.account import account
+from gateway.api.authority import caller_of
 from gateway.api.callers import Caller
 from gateway.container import Services
 from gateway.routing import Resolved, allowed
-from normalization.errors import InvalidApiKey, InvalidType, InvalidValue, ModelNotAllowed
+from normalization.errors import InvalidType, InvalidValue, ModelNotAllowed
 
-DRY = frozenset({"dryRun", "dry_run"})
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
-async def known(request: Request) -> Caller:
-    """The caller. Raises InvalidApiKey, late where there are many of late, or RateLimitExceeded."""
-    services: Services = request.app.state.services
-    try:
-        return services.keyring.identify(request)
-    except InvalidApiKey:
-        await asyncio.sleep(services.keyring.pause)
-        raise
-
-
 async def identified(request: Request) -> Caller:
-    """The caller; the headers of its limits ride on every answer from here on. Errors are those of `known`."""
+    """The caller, as the route's guard has made it out; the headers of its limits ride on every answer from here on."""
     services: Services = request.app.state.services
-    caller = await known(request)
-    noted = account(request)
-    noted.known, noted.key_name = True, caller.name
-    noted.generates = request.method == "POST" and not DRY.intersection(request.query_params)
+    caller = caller_of(request)
+    account(request).generates = request.method == "POST" and not _dry(request)
     request.state.headers.update(await services.rates.headers(caller.name))
     return caller
 
@@ -61,6 +48,13 @@ def is_dry_run(request: Request) -> bool:
     """Whether nothing is to be sent. Raises InvalidValue."""
     given = request.query_params.get("dryRun", request.query_params.get("dry_run"))
     return given is not None and (given == "" or _flag("dryRun", given))
+
+
+def _dry(request: Request) -> bool:
+    try:
+        return is_dry_run(request)
+    except InvalidValue:  # told where the request is read
+        return False
 
 
 def _flag(name: str, text: str) -> bool:

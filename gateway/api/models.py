@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from gateway.api.entry import known
+from gateway.api.authority import caller_of
 from gateway.container import Services
 from gateway.ordering import Ordering
 from gateway.routing import Resolved, allowed
@@ -19,7 +19,7 @@ from normalization.schema import json_schema
 async def models(request: Request) -> JSONResponse:
     """Every model and exact alias that the caller may use."""
     services: Services = request.app.state.services
-    caller = await known(request)
+    caller = caller_of(request)
     data = []
     for name in services.catalogue.names():
         resolved = services.catalogue.resolve(name)
@@ -31,7 +31,7 @@ async def models(request: Request) -> JSONResponse:
 async def model(request: Request) -> JSONResponse:
     """One model by name or alias; `?schema=true` adds a JSON Schema of the request's parameters."""
     services: Services = request.app.state.services
-    caller = await known(request)
+    caller = caller_of(request)
     resolved = services.catalogue.resolve(request.path_params["model"])
     if not allowed(caller.models, resolved.requested, resolved):
         raise ModelNotAllowed(f"this key may not use the model {resolved.requested[:200]!r}", param="model")
