@@ -36,6 +36,9 @@ AGAIN_MOST_SECONDS = 30.0
 long."""
 STEADY_SECONDS = 60.0
 
+READY_SECONDS = 120.0
+"""How long a worker may take until it serves. One that takes longer hangs: it holds nothing yet, and is ended."""
+
 ROOT = str(Path(__file__).resolve().parents[2])
 # -P: the folder that the gateway happens to be started in is no place for code.
 _PROGRAM = (
@@ -127,10 +130,10 @@ class Supervisor:
         wait = 0.0
         while not self._stopping.is_set():
             began = time.monotonic()
-            code = await self._work(number)
+            code, hung = await self._work(number)
             if self._stopping.is_set():
                 return
-            if not self._any_ready.is_set():
+            if not self._any_ready.is_set() and not hung:
                 self._failed = code or 1
                 self._stopping.set()
                 self._listener.close()
@@ -141,20 +144,27 @@ class Supervisor:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), wait)
 
-    async def _work(self, number: int) -> int:
-        """One worker's life. Returns its exit code, negative for a signal, once all that it held is free again."""
+    async def _work(self, number: int) -> tuple[int, bool]:
+        """One worker's life. Returns its exit code, negative for a signal, once all that it held is free again, and
+        whether it had to be ended because it did not come to serve."""
         ours, theirs = socket.socketpair()
-        desk: Desk = self._coordinator.connect(lambda: self._is_ready(number))
+        ready = asyncio.Event()
+
+        def is_ready() -> None:
+            ready.set()
+            self._is_ready(number)
+
+        desk: Desk = self._coordinator.connect(is_ready)
         with theirs:
             await asyncio.get_running_loop().create_unix_connection(lambda: desk, sock=ours)
             process = await self._spawn(number, theirs)
         if process is None:
             desk.close()
-            return 0
-        code = await process.wait()
+            return 0, False
+        code, hung = await _watched(process, ready, number)
         self._ready.discard(number)
         await desk.lost.wait()
-        return code
+        return code, hung
 
     async def _spawn(self, number: int, connection: socket.socket) -> Process | None:
         if self._stopping.is_set():
@@ -201,6 +211,24 @@ class Supervisor:
             desks = tuple(self._coordinator.desks)
             said = await asyncio.gather(*(desk.inquire(SETTINGS, text) for desk in desks))
             self._hooks.reloaded("\n".join(sorted({each for each in said if each})) or None)
+
+
+async def _watched(process: Process, ready: asyncio.Event, number: int) -> tuple[int, bool]:
+    """The exit code of a process that has ended, and whether it was ended here, because it never became ready."""
+    ended, serving = asyncio.ensure_future(process.wait()), asyncio.ensure_future(ready.wait())
+    await asyncio.wait({ended, serving}, timeout=READY_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+    serving.cancel()
+    hung = not ready.is_set() and not ended.done()
+    if hung:
+        log.error(
+            "worker %d (process %d) does not come to serve within %g s, and is ended",
+            number + 1,
+            process.pid,
+            READY_SECONDS,
+        )
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+    return await ended, hung
 
 
 def _ended(code: int) -> str:
