@@ -24,7 +24,7 @@ _INTO = f"INSERT INTO attempts ({COLUMNS}, state, charge, owner, lease_until, fe
 _EXTRACTED = ", ".join(f"json_extract(value, '$[{index}]')" for index in range(_COUNT))
 
 # Rows that their budget has no room for are left out, silently: see `_budgets`.
-BEGIN = f"{_INTO} SELECT {_EXTRACTED}, 'sending', 'unknown', :owner, :lease_until, 1 FROM json_each(:rows)"
+BEGIN = f"{_INTO} SELECT {_EXTRACTED}, 'sending', 'unknown', :owner, :lease_until, 1 FROM json_each(:rows)"  # noqa: S608 (a constant)
 BEGIN_ONE = f"{_INTO} VALUES ({', '.join('?' * _COUNT)}, 'sending', 'unknown', ?, ?, 1)"
 
 # "told" is materialized, and "+" keeps the planner off the index of open attempts: otherwise it reads all of them for
@@ -49,9 +49,10 @@ WITH told AS MATERIALIZED (
     FROM json_each(:rows))
 UPDATE attempts SET state = told.state, outcome = told.outcome, charge = told.charge, cost_micros = told.cost_micros,
                     delivered = told.delivered, seconds = told.seconds, lease_until = NULL,
-                    held_micros = CASE told.charge WHEN 'none' THEN 0
-                                                   WHEN 'charged' THEN coalesce(told.cost_micros, planned_cost_micros, 0)
-                                                   ELSE held_micros END
+                    held_micros = CASE
+                        WHEN told.charge = 'none' OR told.state IN ('refused', 'not_sent') THEN 0
+                        WHEN told.charge = 'charged' THEN coalesce(told.cost_micros, planned_cost_micros, 0)
+                        ELSE held_micros END
 FROM told
 WHERE attempts.id = told.id AND attempts.fence = told.fence AND +attempts.state IN ('sending', 'accepted')
 """
@@ -82,6 +83,9 @@ OWNERS = """
 SELECT owner FROM attempts WHERE state IN ('sending', 'accepted') UNION SELECT owner FROM generations
 WHERE state = 'running'
 """
+
+UNKNOWN = "state NOT IN ('sending', 'accepted') AND charge = 'unknown' AND held_micros > 0"
+"""Of attempts that are over and of which nobody knows what they cost: they hold what they were planned to cost."""
 
 UNSETTLED = (
     f"SELECT {_FIELDS}, operation, state, job, resume FROM attempts WHERE state IN ('sending', 'accepted') ORDER BY id"  # noqa: S608 (a constant)
@@ -213,7 +217,7 @@ def _budgets(connection: sqlite3.Connection) -> None:
         CREATE TRIGGER taken_otherwise AFTER UPDATE OF held_micros ON attempts
         WHEN NEW.held_micros <> OLD.held_micros AND {whose}
         BEGIN {taken.format("NEW.held_micros - OLD.held_micros")}""")
-    connection.execute("CREATE INDEX unknown_attempts ON attempts (created) WHERE state = 'maybe' AND held_micros > 0")
+    connection.execute(f"CREATE INDEX unknown_attempts ON attempts (created) WHERE {UNKNOWN}")
 
 
 def _lighter_beginnings(connection: sqlite3.Connection) -> None:
@@ -241,7 +245,7 @@ def _replicas(connection: sqlite3.Connection) -> None:
     connection.execute("CREATE INDEX outbox_waiting ON outbox (again, seq) WHERE told IS NULL")
     # Generations of other replicas that this one goes on with, and by which fence.
     connection.execute(
-        "CREATE TABLE taken (generation_id TEXT PRIMARY KEY NOT NULL, fence INTEGER NOT NULL) WITHOUT ROWID"
+        "CREATE TABLE followed (generation_id TEXT PRIMARY KEY NOT NULL, fence INTEGER NOT NULL) WITHOUT ROWID"
     )
     connection.execute("CREATE TABLE marks (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) WITHOUT ROWID")
 

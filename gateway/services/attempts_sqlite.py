@@ -60,37 +60,29 @@ class SqliteAttempts:
         self._next = Batch()
         self._writing = False
         self._flush_at: asyncio.Handle | None = None
+        self._due: float | None = None
+        """When what nobody waits for has waited long enough, on the loop's clock; None = there is nothing."""
         self._urgent = False
         self._closed = False
         self._fences: dict[str, int] = {}
         """Of open attempts that were taken over; 1 for all others."""
 
     async def begin(self, attempt: NewAttempt, generation: NewGeneration | None = None) -> None:
-        row = (
-            attempt.id,
-            attempt.generation_id,
-            attempt.request_id,
-            attempt.provider,
-            attempt.model,
-            attempt.requested_model,
-            attempt.key_name,
-            attempt.user,
-            attempt.images,
-            attempt.planned_cost_micros,
-            attempt.created,
-            attempt.operation,
-        )
         self._refuse_when_closed()
         if generation is not None:
             self._next.generations[generation.id] = row_of(generation)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._next.begun.append((row, done))
+        begun = (attempt, done)
+        self._next.begun.append(begun)
         self._flush_soon()
         try:
             await done
         except asyncio.CancelledError:
-            # The record may be made already, and its caller will not send: without this it would end as "maybe".
-            await self.settle(attempt.id, Settlement("not_sent", "cancelled", "none", 0, 0, 0.0))
+            if begun in self._next.begun:
+                self._next.begun.remove(begun)
+            else:
+                # The record may be made already, and its caller will not send: this keeps it from ending as "maybe".
+                await self.settle(attempt.id, Settlement("not_sent", "cancelled", "none", 0, 0, 0.0))
             raise
 
     async def accepted(self, attempt_id: str, job: str, resume: str | None = None) -> None:
@@ -125,7 +117,7 @@ class SqliteAttempts:
         self._flush_later(self._linger_seconds)
 
     async def unsettled(self) -> list[Attempt]:
-        return await self.ask(_read_unsettled)
+        return await self.ask(read_unsettled)
 
     async def take(self, now: float) -> list[Orphan]:
         orphans, fences = await self.ask(lambda connection: leases.take(connection, self._life, now))
@@ -136,6 +128,10 @@ class SqliteAttempts:
         """Hold on to what this process works on; LEASE_SECONDS after the last time others may take it."""
         until = time.time() + LEASE_SECONDS
         await self.ask(lambda connection: leases.renew(connection, self._life, until))
+
+    @property
+    def unwritten(self) -> int:
+        return sum(1 for _ in self._next.rows())
 
     async def ping(self) -> None:
         await self.ask(_take_write_lock)
@@ -179,12 +175,22 @@ class SqliteAttempts:
         self._flush_at = asyncio.get_running_loop().call_soon(self._flush)
 
     def _flush_later(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        if self._due is None:
+            self._due = loop.time() + seconds
         if not self._writing and self._flush_at is None:
-            self._flush_at = asyncio.get_running_loop().call_later(seconds, self._flush)
+            self._flush_at = loop.call_at(self._due, self._flush)
 
     def _flush(self) -> None:
-        self._flush_at, self._urgent, self._writing = None, False, True
+        """Hand over what has gathered. What nobody waits for is left out until it is due, so that it costs those who
+        wait nothing; but what it gives back to a budget is there for who may need it."""
         batch, self._next = self._next, Batch()
+        early = self._due is not None and asyncio.get_running_loop().time() < self._due
+        if self._urgent and early and not batch.questions and not batch.budgeted:
+            self._next = batch.put_off()
+        else:
+            self._due = None
+        self._flush_at, self._urgent, self._writing = None, False, True
         self._writer.write(batch)
 
     def _written(self, report: Report) -> None:
@@ -199,10 +205,12 @@ class SqliteAttempts:
                 future.set_result(result)
         kept, following = report.kept, self._next
         following.put_before(kept)
+        if kept:
+            self._due = asyncio.get_running_loop().time() + RETRY_SECONDS
         if following.begun or following.questions or any(done for _, done in following.accepted):
             self._flush_soon()
         elif following:
-            self._flush_later(RETRY_SECONDS if kept else self._linger_seconds)
+            self._flush_later(self._linger_seconds)
 
 
 def row_of(generation: NewGeneration) -> tuple[object, ...]:
@@ -219,7 +227,8 @@ def row_of(generation: NewGeneration) -> tuple[object, ...]:
     )
 
 
-def _read_unsettled(connection: sqlite3.Connection) -> list[Attempt]:
+def read_unsettled(connection: sqlite3.Connection) -> list[Attempt]:
+    """Attempts that are not settled, oldest first."""
     found = connection.execute(UNSETTLED).fetchall()
     return [Attempt(NewAttempt(*row[:-3]), *row[-3:]) for row in found]
 

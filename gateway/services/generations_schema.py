@@ -19,6 +19,10 @@ SELECT {_FIRST}, 'running', :owner, :lease_until
 FROM json_each(:rows) WHERE true
 ON CONFLICT (id) DO NOTHING
 """  # noqa: S608 (a constant)
+BEGIN_ONE_GENERATION = f"""
+INSERT INTO generations ({_NEW}, state, owner, lease_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'running', ?, ?)
+ON CONFLICT (id) DO NOTHING
+"""  # noqa: S608 (a constant)
 
 # "WHERE true" keeps SQLite from reading ON as the condition of a join.
 END = f"""
@@ -34,7 +38,8 @@ WHERE generations.state = 'running'
 
 CLEAR = """
 UPDATE attempts SET resume = NULL
-WHERE generation_id IN (SELECT json_extract(value, '$[0]') FROM json_each(:rows)) AND resume IS NOT NULL
+WHERE generation_id IN (SELECT json_extract(value, '$[0]') FROM json_each(:rows)) AND state <> 'sending'
+      AND resume IS NOT NULL
 """
 
 DELIVERED = """
@@ -47,9 +52,14 @@ UPDATE generations SET delivered = told.reached FROM told WHERE generations.id =
 FIND = f"SELECT {FIELDS} FROM generations WHERE id = ? AND key_name IS ?"  # noqa: S608 (a constant)
 BY_ID = f"SELECT {FIELDS} FROM generations WHERE id = ?"  # noqa: S608 (a constant)
 KEYED = f"SELECT {FIELDS} FROM generations WHERE scope = ?"  # noqa: S608 (a constant)
-SUBMISSIONS = """
+_SUBMISSION = """
 SELECT id, provider, model, state, outcome, charge, cost_micros, seconds, created, job, resume, planned_cost_micros
-FROM attempts WHERE generation_id = ? ORDER BY id
+FROM attempts WHERE generation_id = ?1
+"""
+# Each half by an index of its own: those being sent are few, and are not yet in the index by generation.
+SUBMISSIONS = f"""
+{_SUBMISSION} AND state <> 'sending' UNION ALL
+{_SUBMISSION} AND state = 'sending' AND state IN ('sending', 'accepted') ORDER BY id
 """
 RELEASE_OLD = "UPDATE generations SET scope = NULL WHERE scope = ? AND created < ? AND state <> 'running'"
 
@@ -69,14 +79,19 @@ UPDATE generations SET scope = NULL WHERE state <> 'running' AND rowid IN (
 SWEEP_AT_ONCE = 1000
 """Rows that one transaction deletes: those who wait for a commit are not to wait long."""
 
-# By the key, which begins with the time.
+# By the key, which begins with the time. What still holds a part of a budget stays until it lets go.
 OLD_ATTEMPTS = f"""
 DELETE FROM attempts WHERE id IN (
-    SELECT id FROM attempts WHERE id < ? AND state NOT IN ('sending', 'accepted') LIMIT {SWEEP_AT_ONCE})
+    SELECT id FROM attempts WHERE id < ? AND state NOT IN ('sending', 'accepted')
+                                  AND (charge IS NOT 'unknown' OR held_micros = 0) LIMIT {SWEEP_AT_ONCE})
 """  # noqa: S608 (a constant)
+# In the order in which they were written, up to the first that is young enough: one written late goes with the next.
 OLD_GENERATIONS = f"""
 DELETE FROM generations WHERE rowid IN (
-    SELECT rowid FROM generations WHERE created < ? AND state <> 'running' LIMIT {SWEEP_AT_ONCE})
+    SELECT rowid FROM generations
+    WHERE rowid < coalesce((SELECT rowid FROM generations WHERE created >= ? ORDER BY rowid LIMIT 1), 1 << 62)
+          AND state <> 'running'
+    LIMIT {SWEEP_AT_ONCE})
 """  # noqa: S608 (a constant)
 OLD_ANSWERS = f"""
 UPDATE generations SET answer = NULL WHERE rowid IN (
