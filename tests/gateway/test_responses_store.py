@@ -59,6 +59,36 @@ def test_a_response_is_read_again_byte_for_byte_until_it_is_deleted(
             assert (after.status_code, after.json()["error"]["code"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize("storage", ["file", "memory"])
+def test_a_deleted_responses_pictures_go_with_it_and_no_others(tmp_path: Path, storage: str) -> None:
+    with journey_to("sketch", tmp_path, {"storage": {"url": storage}}) as journey:
+        stays, goes = (post(journey.base_url, {**BY_URL, "n": 2}) for _ in range(2))
+        urls = [[part["image_url"] for part in each.json()["output"][0]["content"]] for each in (stays, goes)]
+        assert delete(journey.base_url, goes.json()["id"]).status_code == 200
+        assert [httpx.get(url, timeout=30).status_code for url in urls[0]] == [200, 200]
+        assert [httpx.get(url, timeout=30).status_code for url in urls[1]] == [404, 404]
+        for each, kept in ((stays, True), (goes, False)):
+            generation = each.headers["x-generation-id"]
+            again = httpx.get(f"{journey.base_url}/generations/{generation}", timeout=30).json()
+            assert (again["status"], again["answer"] is not None) == ("succeeded", kept)
+        if storage == "file":
+            pictures = [path for path in (tmp_path / "data/pictures").rglob("*.*") if path.is_file()]
+            assert len(pictures) == 2
+
+
+def test_what_could_not_be_deleted_is_not_forgotten(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = made(journey.base_url, TOOLS)["id"]
+
+    async def fails(_: FileStorage, name: str) -> None:
+        raise StateUnavailable("the disk fails")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FileStorage, "delete", fails)
+        assert delete(journey.base_url, id).status_code == 503
+    assert get(journey.base_url, id).status_code == 200
+    assert delete(journey.base_url, id).status_code == 200
+
+
 def test_openais_client_reads_and_deletes(journey: Journey) -> None:
     tools: Any = [TOOL]
     first = journey.client.responses.create(model="m", input="a fox", tools=tools)

@@ -109,10 +109,16 @@ async def get_response(request: Request) -> ASGIApp:
 
 
 async def delete_response(request: Request) -> JSONResponse:
-    """Forget an answer. Raises NotFound, also for another key's."""
+    """Forget an answer and its pictures, which are in no other. Raises NotFound, also for another key's;
+    StateUnavailable where not all could be forgotten: asked again, the rest goes."""
     services: Services = request.app.state.services
     caller = await identified(request)
     id: str = request.path_params["response"]
+    kept = await services.state.responses.find(id, caller.name, time.time())
+    if kept is None:
+        raise _unknown(id)
+    for picture in kept.pictures:
+        await services.storage.delete(picture.name)
     if not await services.state.responses.delete(id, caller.name, time.time()):
         raise _unknown(id)
     return JSONResponse({"id": id, "object": "response", "deleted": True})
