@@ -34,6 +34,8 @@ class Account:
     """It asks for pictures that would be made: no dry run, and nothing that only reads."""
     model: str = UNKNOWN
     """The configured model's name: never what a client wrote."""
+    resolved: str = UNKNOWN
+    """As `model`; where a provider's own id was asked for that no model names, that, as PROVIDER/ID."""
     provider: str | None = None
     generation_id: str | None = None
     images: int = 0

@@ -31,8 +31,10 @@ def resolved(request: Request, caller: Caller, name: Any) -> Resolved:
     if name is not None and not isinstance(name, str):
         raise InvalidType(f"model: {str(name)[:100]!r} is not a model's name, which is a string", param="model")
     found = services.catalogue.resolve(name or None)
+    noted = account(request)
+    noted.resolved = found.model
     if found.model in services.settings.models:
-        account(request).model = found.model
+        noted.model = found.model
     if not allowed(caller.models, found.requested, found):
         raise ModelNotAllowed(f"this key may not use the model {found.requested[:200]!r}", param="model")
     return found

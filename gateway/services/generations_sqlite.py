@@ -24,6 +24,7 @@ from gateway.services.generations_schema import (
     TRIM,
     UNDELIVERED,
 )
+from gateway.services.ledger_schema import OLD_REQUESTS
 
 
 class SqliteGenerations:
@@ -75,6 +76,7 @@ class SqliteGenerations:
         # An id begins with the time that it was made at.
         steps = (
             (OLD_ATTEMPTS, new_id(max(0.0, ages.rows))[:10]),
+            (OLD_REQUESTS, new_id(max(0.0, ages.rows))[:10]),
             (OLD_GENERATIONS, ages.rows),
             (OLD_ANSWERS, ages.answers),
             (OLD_KEYS, ages.keys),

@@ -26,7 +26,8 @@ class Entry:
     generation_id: str | None
     key_name: str | None
     model: str
-    """The configured model's name; `unknown` where the request named none of them."""
+    """The configured model's name, or PROVIDER/ID where a provider's own id was asked for that no model names;
+    `unknown` where the request named nothing of the kind."""
     endpoint: str
     """The route's template."""
     provider: str | None
@@ -49,18 +50,24 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """The sums of one group. Percentiles are over the group's requests; None where there are none."""
+    """The sums of one group. Percentiles, by nearest rank, are over the group's requests; of a provider, over the calls
+    of it that are settled. None where there are none."""
 
     group: str
+    """A day or an hour of UTC, a name or a status. Empty for what has none: nobody was asked for a key, no provider was
+    asked for a picture, or the process was killed before it could answer."""
     requests: int
+    """Of a provider: those of which it made most pictures, or which failed there last."""
     images: int
     errors: int
     """Requests with a status of 400 or more."""
     upstream_calls: int
+    """Submissions that were sent, by when that was, whichever came of them; each is its request's key's, model's and
+    status's, and the provider's that it went to."""
     cost_micros: int
-    """What is known to have been charged."""
+    """What is known to have been charged for them."""
     unknown_cost_calls: int
-    """Calls that were charged, or may have been, at a price that nobody knows."""
+    """Settled calls that were charged, or may have been, at a price that nobody knows."""
     megapixels: float
     bytes_out: int
     p50_seconds: float | None

@@ -10,6 +10,8 @@ from gateway.services.attempts import Attempts
 from gateway.services.attempts_sqlite import SqliteAttempts
 from gateway.services.generations import Generations
 from gateway.services.generations_sqlite import SqliteGenerations
+from gateway.services.ledger import Ledger
+from gateway.services.ledger_sqlite import SqliteLedger
 from gateway.services.responses import Responses
 from gateway.services.responses_memory import MemoryResponses
 from gateway.services.responses_sqlite import SqliteResponses
@@ -23,6 +25,7 @@ class State:
     attempts: Attempts
     generations: Generations
     responses: Responses
+    ledger: Ledger
 
     async def close(self) -> None:
         """Write what is left to write, and let go."""
@@ -38,4 +41,4 @@ async def open_state(settings: Settings) -> State:
     responses: Responses = (
         MemoryResponses() if settings.storage.url == "memory" else await asyncio.to_thread(SqliteResponses, data_dir)
     )
-    return State("sqlite", attempts, SqliteGenerations(attempts), responses)
+    return State("sqlite", attempts, SqliteGenerations(attempts), responses, SqliteLedger(attempts, data_dir))
