@@ -38,6 +38,8 @@ WARM_UP = 20
 class NoAttempts:
     """`Attempts` that keep nothing."""
 
+    unwritten = 0
+
     async def begin(self, attempt: NewAttempt, generation: NewGeneration | None = None) -> None:
         pass
 

@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from gateway.api import files, generations, health, images, models, openapi, webhooks
+from gateway.api import files, generations, health, images, metrics, models, openapi, webhooks
 from gateway.api.authority import Guarded, refuse_undeclared
 from gateway.api.front import Front, Refusals, http_exception
 from gateway.api.responses import endpoint as responses
@@ -59,6 +59,7 @@ ROUTES = (
     Guarded("/health/liveliness", health.live, methods=["GET"], authority="anyone"),
     Guarded("/readyz", health.ready, methods=["GET"], authority="anyone"),
     Guarded("/health/readiness", health.ready, methods=["GET"], authority="anyone"),
+    Guarded("/metrics", metrics.metrics, methods=["GET"], authority="admin"),
     Guarded("/openapi.json", openapi.document, methods=["GET"], authority="anyone"),
 )
 

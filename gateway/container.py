@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import math
+import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -30,7 +31,7 @@ from gateway.services.codecs import CodecPool, PoolSettings
 from gateway.services.gates import GateFull
 from gateway.services.hosting import Hosting
 from gateway.services.intake import Intake
-from gateway.services.sharing import Alone, Sharing
+from gateway.services.sharing import TALLY, Alone, Sharing
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.spool import Spool
 from gateway.services.state import State, open_state
@@ -38,6 +39,10 @@ from gateway.services.storage import Storage
 from gateway.services.storages import open_storage
 from gateway.services.weights import Weights
 from gateway.submission import Driver
+from gateway.telemetry.exposition import Told, Values
+from gateway.telemetry.gauges import readings
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.traces import open_traces
 from normalization.errors import Draining, ImagegateError, InternalError, OperatorError, Overloaded
 from normalization.pictures import FinishOptions, Limits
 from normalization.vocabulary import MEGAPIXEL
@@ -82,7 +87,9 @@ class Services:
         self.intake: Intake
         self.state: State
         self.journal: Journal
-        self.keepers: list[Kept] = []
+        self.metrics = Metrics(settings.models)
+        self.traces = open_traces(os.environ)
+        self.keepers: list[Kept] = [self.metrics.request]
         """Who is given the account of each request once it is over."""
         self.pool: CodecPool
         self.weights: Weights
@@ -107,6 +114,7 @@ class Services:
         self.settings, self.catalogue, self.backends = merged, catalogue, backends
         self.keyring = Keyring(merged, self.sharing)
         self.rates.configure(merged.auth.keys)
+        self.metrics.models = frozenset(merged.models)
 
     async def start(self) -> None:
         """Open files and clients; a second call waits for the first."""
@@ -146,6 +154,8 @@ class Services:
             policy=result_policy(limits, settings.network.allow_private),
             weights=self.weights,
             spool=self.spool,
+            metrics=self.metrics,
+            traces=self.traces,
         )
         self.hosting = Hosting(self.storage, self.signer)
         driver = Driver(
@@ -157,6 +167,8 @@ class Services:
             limits.settle_seconds,
             self.wakes,
             Resending(Repeats.of(limits)),
+            self.metrics,
+            self.traces,
         )
         self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL), weights=self.weights)
         self.journal = Journal(
@@ -167,6 +179,7 @@ class Services:
             lasting=settings.storage.url != "memory",
             peers=Peers(self.sharing, settings.server.deadline_seconds),
         )
+        self.sharing.answer(TALLY, self._tallied)
         self._chores = [asyncio.create_task(each()) for each in (self._sweep, self._trim, self._renew)]
         if self._restore is not None:
             resumption = Resumption(self, self._restore)
@@ -219,6 +232,13 @@ class Services:
                 await swept.sweep(time.time())
             except (OSError, OperatorError):
                 log.exception("old pictures and responses could not be swept")
+
+    def tally(self) -> dict[str, Values]:
+        """What this process counts and measures, as other processes are told it."""
+        return Told.of(self.metrics.registry, readings(self)).entry()
+
+    async def _tallied(self, _: Any) -> dict[str, Values]:
+        return self.tally()
 
     def start_job(self, order: Order) -> Job:
         """Begin an order's work; it goes on whether or not anybody waits."""
@@ -302,4 +322,5 @@ class Services:
         await self.pool.close()
         await self.state.close()
         await self.storage.close()
+        await asyncio.to_thread(self.traces.close)
         self.sharing.close()

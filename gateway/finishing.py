@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +16,8 @@ from gateway.outcome import Delivered
 from gateway.services.codecs import CodecError, CodecPool
 from gateway.services.spool import Spool, Spooled
 from gateway.services.weights import Weight, Weights
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.traces import Traces
 from normalization.errors import (
     BadUpstreamImage,
     GenerationFailed,
@@ -72,6 +75,8 @@ class Finisher:
     weights: Weights = field(default_factory=Weights)
     spool: Spool | None = None
     """Where finished pictures lie while memory is short."""
+    metrics: Metrics = field(default_factory=Metrics)
+    traces: Traces = field(default_factory=Traces)
 
     async def draw(self, work: Work, pixels: int, deadline: float) -> bytes:
         """Have a picture made in the codec pool."""
@@ -114,11 +119,14 @@ class Finisher:
         """Check a provider's picture and make it what the plan promises. `weight` counts it, where it is counted
         already. Raises BadUpstreamImage."""
         weight = weight or self.weights.keep(len(data))
+        began = time.monotonic()
         try:
-            done = await self._finished(data, finish, deadline)
+            with self.traces.conversion(finish):
+                done = await self._finished(data, finish, deadline)
         except BaseException:  # whose traceback would go on holding it
             weight.release()
             raise
+        self.metrics.converted(done.source_format, done.format, time.monotonic() - began)
         weight.resize(len(done.data))
         return Delivered(
             data=await self._laid_down(done.data, weight),

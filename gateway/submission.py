@@ -25,6 +25,8 @@ from gateway.services.failpoints import reach
 from gateway.services.gates import GateFull, GateTimeout
 from gateway.services.hosting import SLICE, Hosting
 from gateway.services.wakes import Wakes
+from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.traces import Traces
 from normalization.errors import (
     Charge,
     Draining,
@@ -58,6 +60,8 @@ class Driver:
     """How long a provider can fetch what it is to edit: its queue may be long."""
     wakes: Wakes = field(default_factory=Wakes)
     resending: Resending = field(default_factory=Resending)
+    metrics: Metrics = field(default_factory=Metrics)
+    traces: Traces = field(default_factory=Traces)
 
     async def submit(self, order: Order, candidate: Candidate, call: Call, deadline: float) -> CallResult:
         """Run one call to its end. `deadline` is absolute, on the monotonic clock."""
@@ -71,16 +75,27 @@ class Driver:
         except GateFull:
             wait = candidate.backend.speeds.expected(candidate.plan.model)
             error = Overloaded("too many requests wait for the provider already; try again later", retry_after=wait)
-            return _result(candidate, call, "queue_full", time.monotonic() - queued, error, refused=True)
+            return self._not_begun(candidate, call, "queue_full", time.monotonic() - queued, error)
         except GateTimeout:
             error = Overloaded("the provider's turn did not come before the deadline; try again later")
-            return _result(candidate, call, "queue_timeout", time.monotonic() - queued, error, refused=True)
+            return self._not_begun(candidate, call, "queue_timeout", time.monotonic() - queued, error)
         except ImagegateError as error:  # our own disk or state failed before anything was sent
-            return _result(candidate, call, error.code, time.monotonic() - queued, error, refused=False)
+            return self._not_begun(candidate, call, error.code, time.monotonic() - queued, error)
 
     async def follow(self, order: Order, candidate: Candidate, call: Call, taken: Taken, deadline: float) -> CallResult:
         """Go on with a job that another process has submitted, to its end. Nothing is submitted."""
         return await _Submission(self, order, candidate, call, deadline, taken).follow(taken)
+
+    def _not_begun(
+        self, candidate: Candidate, call: Call, reason: str, seconds: float, error: ImagegateError
+    ) -> CallResult:
+        """A call that never was a submission; another route may try where the provider's queue was the reason."""
+        self.metrics.not_begun(candidate.plan.provider, reason)
+        record = AttemptRecord(candidate.plan.provider, candidate.plan.model, reason, seconds)
+        refused = reason in ("queue_full", "queue_timeout")
+        return CallResult(
+            places=call.places, record=record, error=error, refused=refused, failure=FailureClass.NOT_SENT
+        )
 
     def _patience(self, order: Order, now: float) -> float:
         """Until when a call may wait for its turn."""
@@ -148,19 +163,26 @@ class _Submission:
 
     async def _ended_well(self, work: Coroutine[Any, Any, CallResult]) -> CallResult:
         """What the work comes to, and that on record."""
+        order, address = self.order, self.target.base_url
+        with self.driver.traces.submission(order, self.candidate, self.call, address) as span:
+            result = await self._worked(work)
+            span.ended(result)
+        reach("before_settle")
+        await self._settle(result)
+        reach("before_answer")
+        return result
+
+    async def _worked(self, work: Coroutine[Any, Any, CallResult]) -> CallResult:
+        """What the work comes to. Only its cancellation is raised, and on record then."""
         try:
-            result = await work
+            return await work
         except asyncio.CancelledError:
             await self._stopped()
             raise
         except Exception as unexpected:  # a bug of ours must still settle the record, and not cancel paid siblings
             error = InternalError("an unexpected error in the gateway", detail=repr(unexpected))
             error.__cause__ = unexpected
-            result = self._ended(error, "internal_error", FailureClass.MAYBE)
-        reach("before_settle")
-        await self._settle(result)
-        reach("before_answer")
-        return result
+            return self._ended(error, "internal_error", FailureClass.MAYBE)
 
     async def _work(self) -> CallResult:
         return await self._read_through(self.candidate.backend.adapter.submit(self.call, self.attempt))
@@ -289,6 +311,7 @@ class _Submission:
     async def _settle(self, result: CallResult) -> None:
         state = _state(result)
         self.order.progress.worked |= state not in ("refused", "not_sent")
+        self.driver.metrics.settled(self.order, self.candidate, result)
         await self.driver.attempts.settle(
             self.attempt,
             Settlement(
@@ -312,10 +335,3 @@ def _state(result: CallResult) -> Settled:
             return "refused"
         case _:
             return "maybe" if result.charge == "unknown" else "failed"
-
-
-def _result(
-    candidate: Candidate, call: Call, outcome: str, seconds: float, error: ImagegateError, *, refused: bool
-) -> CallResult:
-    record = AttemptRecord(candidate.plan.provider, candidate.plan.model, outcome, seconds)
-    return CallResult(places=call.places, record=record, error=error, refused=refused, failure=FailureClass.NOT_SENT)

@@ -133,6 +133,9 @@ _BODIES: dict[str, dict[str, Any]] = {
 _MAKING = frozenset({"generations", "edits", "variations", "create_response"})
 """Endpoints that make pictures: they stream, run dry and can be strict."""
 
+_OTHERWISE = {"file": "image/*", "metrics": "text/plain"}
+"""What endpoints answer whose answer is no JSON."""
+
 _OPERATIONS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "generations": ("Make pictures from a prompt.", _IMAGES, True),
     "edits": ("Make pictures from pictures and a prompt.", _IMAGES, True),
@@ -149,6 +152,7 @@ _OPERATIONS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "model": ("One model by name or alias.", _OBJECT, True),
     "live": ("The process answers.", _OBJECT, False),
     "ready": ("The gateway takes work.", _OBJECT, False),
+    "metrics": ("Everything that is counted and measured, for Prometheus; for the admin's key.", _OBJECT, True),
     "document": ("This document.", _OBJECT, False),
     "file": ("A hosted picture, by its signed URL.", _OBJECT, False),
     "webhook": ("A provider's notice that a job has ended, signed by it.", _OBJECT, False),
@@ -196,7 +200,7 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
         {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
         for each in re.findall(r"{(\w+)}", path)
     ]
-    content = {"image/*": {}} if name == "file" else {"application/json": {"schema": schema}}
+    content = {_OTHERWISE[name]: {}} if name in _OTHERWISE else {"application/json": {"schema": schema}}
     if name in _MAKING:
         content |= _STREAM
     operation: dict[str, Any] = {

@@ -127,6 +127,11 @@ class Attempts(Protocol):
         """Hold on to what this process works on; `LEASE_SECONDS` after the last time others may take it."""
         ...
 
+    @property
+    def unwritten(self) -> int:
+        """Records that wait to be written; where that fails, they stay."""
+        ...
+
     async def ping(self) -> None:
         """Return when a record could be made now; raise otherwise."""
         ...

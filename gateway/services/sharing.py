@@ -19,6 +19,10 @@ from gateway.services.pace import Pace
 from gateway.services.rates import KeyRates, Limited, Rates
 from gateway.services.wakes import Wakes
 
+TALLY = "tally"
+"""The inquiry after what a process tells of itself: `lasting`, what it counted, and `now`, what it measures; numbers by
+what they are of."""
+
 
 class Sharing(Protocol):
     """Hands out what counts. Each provider's things are asked for once."""
@@ -76,6 +80,11 @@ class Sharing(Protocol):
         """Have inquiries of other processes answered; None = nothing to say."""
         ...
 
+    async def told(self, own: Any) -> list[Any]:
+        """What each process tells of itself in answer to TALLY, as JSON; this one tells `own`. Of those that are gone,
+        or do not answer, what they counted is told as far as it was told before."""
+        ...
+
     def close(self) -> None:
         """Hold nothing any more."""
         ...
@@ -122,6 +131,9 @@ class Alone:
 
     def answer(self, event: str, answer: Callable[[Any], Awaitable[Any]]) -> None:
         return None
+
+    async def told(self, own: Any) -> list[Any]:
+        return [own]
 
     def close(self) -> None:
         return None

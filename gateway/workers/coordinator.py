@@ -17,10 +17,13 @@ from typing import Any, cast
 from gateway.services.gates import Gate
 from gateway.services.pace import Pace
 from gateway.services.rates import KeyRates, KeyStay, Limited
+from gateway.services.sharing import TALLY
 from gateway.workers.wire import FOLLOWED, Lines, Message, error_message, line
 
 log = logging.getLogger("imagegate.coordinator")
 
+TALLY_SECONDS = 2.0
+"""How long a worker may take to tell what it counts."""
 KEPT_MOST = 64
 KEPT_SECONDS = 600.0
 """What is kept for workers to come is old news after this."""
@@ -36,6 +39,8 @@ class Coordinator:
         self.paces: dict[str, Pace] = {}
         self.desks: list[Desk] = []
         self.kept: dict[tuple[str, str], deque[tuple[float, Any]]] = {}
+        self.counted: Counter[str] = Counter()
+        """What workers that are gone had told that they counted."""
 
     def connect(self, ready: Callable[[], None] = lambda: None) -> Desk:
         """`ready` is called once the worker takes requests."""
@@ -101,6 +106,17 @@ class Coordinator:
         return None
 
 
+    async def told(self, own: Any, asking: Desk) -> list[Any]:
+        """What every worker tells of itself, and what those counted that are gone. One that does not answer in time has
+        counted what it told the last time."""
+        others = [desk for desk in self.desks if desk is not asking and desk.ready]
+        asking.counted = own["lasting"]
+        answers = await asyncio.gather(*(desk.tallied() for desk in others))
+        # Whoever went meanwhile stands among the gone by now.
+        there = [answer for desk, answer in zip(others, answers, strict=True) if desk in self.desks]
+        return [own, *there, {"lasting": self.counted}]
+
+
 class Desk(asyncio.Protocol):
     """One worker's connection, and what it holds."""
 
@@ -116,6 +132,8 @@ class Desk(asyncio.Protocol):
         self._numbers = itertools.count(1)
         self.follows: Counter[str] = Counter()
         self.ready = False
+        self.counted: dict[str, float] = {}
+        """What this worker told of what it counts, the last time."""
         self.lost = asyncio.Event()
         """Set once the connection is gone and all that it held is free."""
 
@@ -136,6 +154,7 @@ class Desk(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._coordinator.desks.remove(self)
+        self._coordinator.counted.update(self.counted)
         for inquiry in self._inquiries.values():
             if not inquiry.done():
                 inquiry.set_result(None)
@@ -175,6 +194,18 @@ class Desk(asyncio.Protocol):
             return await answer
         finally:
             del self._inquiries[number]
+
+    async def tallied(self) -> Any:
+        """What this worker tells of itself; what it counted before, where it does not answer in time."""
+        try:
+            async with asyncio.timeout(TALLY_SECONDS):
+                told = await self.inquire(TALLY, None)
+        except TimeoutError:
+            told = None
+        if told is None:
+            return {"lasting": self.counted}
+        self.counted = told["lasting"]
+        return told
 
     def _send(self, message: Message) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -228,6 +259,9 @@ class Desk(asyncio.Protocol):
 
     async def _inquire(self, message: Message) -> Any:
         return await self._coordinator.inquire(message["event"], message["body"], self)
+
+    async def _tally(self, message: Message) -> list[Any]:
+        return await self._coordinator.told(message["own"], self)
 
     def _deadline(self, message: Message) -> float | None:
         seconds: float | None = message["seconds"]
@@ -288,6 +322,7 @@ _ASKED: dict[str, Callable[[Desk, Message], Awaitable[Any]]] = {
     "admit": Desk._admit,
     "headers": Desk._headers,
     "inquire": Desk._inquire,
+    "tally": Desk._tally,
 }
 _TOLD: dict[str, Callable[[Desk, Message], None]] = {
     "cancel": Desk._cancel,

@@ -77,6 +77,10 @@ class Coordinated:
     def answer(self, event: str, answer: Callable[[Any], Awaitable[Any]]) -> None:
         self._channel.answer(event, answer)
 
+    async def told(self, own: Any) -> list[Any]:
+        told: list[Any] = await self._channel.ask("tally", own=own)
+        return told
+
     def close(self) -> None:
         self._channel.close()
 

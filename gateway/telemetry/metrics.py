@@ -1,0 +1,121 @@
+"""What is counted as it happens: requests when they are over, submissions when they are settled.
+
+Each gateway has a registry of its own, so that several in one process do not count for each other. What can be looked
+up is not counted here but read when somebody asks: see `gauges`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, TypeVar
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.metrics import MetricWrapperBase
+
+from gateway.api.account import UNKNOWN, Account
+from gateway.outcome import CallResult, Candidate, Order
+from gateway.telemetry import families
+from gateway.telemetry.families import DECLARED, Family
+from normalization.vocabulary import Format
+
+FAMILIES: Final = [(family.name, family.labels) for family in DECLARED]
+"""Every metric there is: its name, and the names of its labels."""
+
+NOBODY: Final = "none"
+"""Whose cost it is where no key is asked for."""
+
+OTHER: Final = "other"
+WORDS_MOST: Final = 100
+"""Different words that a label whose words are not listed here may have."""
+
+M = TypeVar("M", bound=MetricWrapperBase)
+
+
+class Children(dict[tuple[str, ...], M]):
+    """A metric's children by their labels' values, each looked up in the metric once."""
+
+    def __init__(self, metric: M) -> None:
+        super().__init__()
+        self._metric = metric
+
+    def __missing__(self, values: tuple[str, ...]) -> M:
+        child = self[values] = self._metric.labels(*values)
+        return child
+
+
+class Words:
+    """Lets so many different words through, and calls all others `other`: a label must not grow without bounds, not
+    even by a mistake of ours."""
+
+    def __init__(self, most: int = WORDS_MOST) -> None:
+        self._most = most
+        self._known: set[str] = set()
+
+    def __call__(self, word: str) -> str:
+        if word in self._known:
+            return word
+        if len(self._known) >= self._most:
+            return OTHER
+        self._known.add(word)
+        return word
+
+
+class Metrics:
+    """Counts for one gateway. `models` are the configured names: no other is a label."""
+
+    def __init__(self, models: Iterable[str] = ()) -> None:
+        self.registry = CollectorRegistry(auto_describe=False)
+        self.models = frozenset(models)
+        self._requests = self._counter(families.REQUESTS)
+        self._request_seconds = self._histogram(families.REQUEST_SECONDS)
+        self._calls = self._counter(families.UPSTREAM_CALLS)
+        self._call_seconds = self._histogram(families.UPSTREAM_SECONDS)
+        self._not_begun = self._counter(families.NOT_BEGUN)
+        self._images = self._counter(families.IMAGES)
+        self._cost = self._counter(families.COST)
+        self._unknown_cost = self._counter(families.UNKNOWN_COST)
+        self._degraded = self._counter(families.DEGRADED)
+        self._convert_seconds = self._histogram(families.CONVERT_SECONDS)
+        self._outcomes, self._parameters, self._endpoints = Words(), Words(), Words()
+
+    def request(self, account: Account) -> None:
+        """A request is over."""
+        endpoint, model = self._endpoints(account.endpoint), self.model(account.model)
+        self._requests[endpoint, model, str(account.status)].inc()
+        self._request_seconds[endpoint, model].observe(account.seconds)
+        for parameter, behavior in account.degraded:
+            self._degraded[self._parameters(parameter), behavior].inc()
+
+    def settled(self, order: Order, candidate: Candidate, result: CallResult) -> None:
+        """A submission has ended."""
+        provider, model = candidate.plan.provider, self.model(order.model)
+        self._calls[provider, model, self._outcomes(result.record.outcome)].inc()
+        self._call_seconds[provider, model].observe(result.record.seconds)
+        for picture in result.pictures.values():
+            self._images[provider, model, picture.format.value].inc()
+        if result.charge == "none":
+            return
+        if result.cost_micros is None:
+            self._unknown_cost[provider, model].inc()
+        elif result.cost_micros:
+            self._cost[provider, model, order.key_name or NOBODY].inc(result.cost_micros / 1_000_000)
+
+    def not_begun(self, provider: str, reason: str) -> None:
+        """A submission never began."""
+        self._not_begun[provider, self._outcomes(reason)].inc()
+
+    def converted(self, source: Format, target: Format, seconds: float) -> None:
+        """A provider's picture has been finished."""
+        self._convert_seconds[source.value, target.value].observe(seconds)
+
+    def model(self, name: str) -> str:
+        """A model's name as a label."""
+        return name if name in self.models else UNKNOWN
+
+    def _counter(self, family: Family) -> Children[Counter]:
+        return Children(Counter(family.name, family.about, family.labels, registry=self.registry))
+
+    def _histogram(self, family: Family) -> Children[Histogram]:
+        return Children(
+            Histogram(family.name, family.about, family.labels, registry=self.registry, buckets=family.bounds)
+        )
