@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,9 @@ import orjson
 import pybase64
 from starlette.types import Receive, Scope, Send
 
-from gateway.outcome import Answer, Delivered, Link, Order, Outcome, Piece, Timing
+from gateway.outcome import Answer, Delivered, Link, Order, Outcome, Piece
 from gateway.receipt import receipt
+from gateway.services.generations import Submission
 from normalization.vocabulary import Applied, Behavior, ImageRequest
 
 SLICE = 3 * 32768
@@ -180,22 +181,30 @@ def progress_headers(order: Order) -> dict[str, str]:
         return {}
     last = attempts[-1] if attempts else order.candidates[0].plan
     provider, model = last.provider, last.model
-    return _who(provider, model, max(order.progress.begun, len(attempts)), order.progress.timing)
+    return _who(provider, model, order.progress.begun, order.progress.timing.entry())
 
 
-def _who(provider: str, model: str, attempts: int, timing: Timing) -> dict[str, str]:
+def recorded_headers(submissions: Sequence[Submission]) -> dict[str, str]:
+    """The same of a generation as its submissions are on record, in their order."""
+    if not submissions:
+        return {}
+    last, seconds = submissions[-1], sum(each.seconds or 0.0 for each in submissions)
+    return _who(last.provider, last.model, len(submissions), {"provider": seconds})
+
+
+def _who(provider: str, model: str, attempts: int, timing: Mapping[str, float]) -> dict[str, str]:
     return {
         "x-imagegate-provider": _ascii(provider),
         "x-imagegate-model": _ascii(model),
         "x-imagegate-attempts": str(attempts),
-        "server-timing": ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in timing.entry().items()),
+        "server-timing": ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in timing.items()),
     }
 
 
 def outcome_headers(outcome: Outcome, metadata: dict[str, Any]) -> dict[str, str]:
     """The headers of an answer with pictures."""
     plan = outcome.main.plan
-    headers = _who(plan.provider, plan.model, len(outcome.attempts), outcome.timing)
+    headers = _who(plan.provider, plan.model, len(outcome.attempts), outcome.timing.entry())
     if metadata["cost"] is not None:
         headers["x-imagegate-cost"] = f"{metadata['cost']:.6f}"
     degraded = dict.fromkeys(entry["name"] for entry in metadata["parameters"] if "note" in entry)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from gateway.api.answer import chunks, progress_headers
+from gateway.api.answer import chunks, progress_headers, recorded_headers
 from gateway.api.callers import base_url
 from gateway.api.carrying import failed, parting
 from gateway.api.responses.writing import StoredJson, base64_of
@@ -41,6 +41,7 @@ async def replayed(request: Request, services: Services, found: Job | Generation
         return await _attached(request, services, found)
     headers["x-generation-id"] = found.new.id
     record = await _ended(services, found)
+    headers.update(recorded_headers(await services.journal.generations.submissions(found.new.id)))
     ended = record.ended
     if ended is None:
         raise GenerationTimeout(f"the work goes on as generation {found.new.id}")
@@ -82,7 +83,10 @@ async def _attached(request: Request, services: Services, job: Job) -> ASGIApp:
         if job.answer is None:
             raise InternalError("the work has ended without an answer")
     except ImagegateError:
-        request.state.headers.update(progress_headers(job.order))
+        told = progress_headers(job.order)
+        if not told:  # begun in another process
+            told = recorded_headers(await services.journal.generations.submissions(job.generation_id))
+        request.state.headers.update(told)
         await failed(request, services.journal, job, visit)
         raise
     except BaseException:

@@ -122,6 +122,7 @@ def test_what_may_have_been_charged_is_not_bought_again(tmp_path: Path) -> None:
         assert again.json() == first.json()
         assert again.headers["x-should-retry"] == "false"
         assert again.headers["idempotent-replayed"] == "true"
+        assert first.headers["x-imagegate-attempts"] == again.headers["x-imagegate-attempts"] == "1"
         assert len(simulator.submissions) == 1
 
 
@@ -131,6 +132,7 @@ def test_a_key_outlives_the_process(tmp_path: Path) -> None:
     with gateway(tmp_path) as (client, simulator):
         again = client.post(PATH, json={**BODY, "response_format": "b64_json"}, headers=KEY)
         assert again.json() == first.json()
+        assert again.headers["x-imagegate-attempts"] == "1"
         assert simulator.submissions == []
 
 

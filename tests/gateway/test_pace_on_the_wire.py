@@ -42,6 +42,7 @@ def overloaded(answer: httpx.Response) -> bool:
         (answer.status_code, told.get("code"), told.get("type")) == (503, "overloaded", "server_error")
         and answer.headers["x-should-retry"] == "true"
         and int(answer.headers["retry-after"]) >= 1
+        and answer.headers["x-imagegate-attempts"] == "0"
     )
 
 

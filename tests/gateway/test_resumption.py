@@ -170,6 +170,8 @@ def test_what_was_being_sent_is_unknown_after_a_kill_and_never_sent_again(tmp_pa
             body = {"model": "m", "prompt": "a fox", "size": "64x64"}
             again = httpx.post(f"{gateway.base_url}{PATH}", json=body, headers={"idempotency-key": "one"})
             assert (again.status_code, again.headers["x-should-retry"]) == (502, "false")
+            told = ("x-imagegate-provider", "x-imagegate-model", "x-imagegate-attempts")
+            assert [again.headers[name] for name in told] == ["p", "x", "1"]
         assert len(simulator.submissions) == 1
 
 
