@@ -243,6 +243,8 @@ def _replicas(connection: sqlite3.Connection) -> None:
             UNIQUE (kind, id)
         )""")
     connection.execute("CREATE INDEX outbox_waiting ON outbox (again, seq) WHERE told IS NULL")
+    # The order of the telling by which another replica wrote the row; NULL = none did.
+    connection.execute("ALTER TABLE attempts ADD COLUMN heard TEXT")
     # Generations of other replicas that this one goes on with, and by which fence.
     connection.execute(
         "CREATE TABLE followed (generation_id TEXT PRIMARY KEY NOT NULL, fence INTEGER NOT NULL) WITHOUT ROWID"
