@@ -14,6 +14,7 @@ from typing import Any
 from gateway.api.account import Account, Kept
 from gateway.api.callers import Keyring
 from gateway.backends import build_backends
+from gateway.bookkeeping import Bookkeeper
 from gateway.config.model import Settings
 from gateway.config.reloading import taken_over
 from gateway.dispatch import Dispatcher
@@ -86,6 +87,7 @@ class Services:
         self.spool: Spool
         self.intake: Intake
         self.state: State
+        self.books: Bookkeeper
         self.journal: Journal
         self.metrics = Metrics(settings.models)
         self.traces = open_traces(os.environ)
@@ -194,6 +196,8 @@ class Services:
         self.signer = Signer([key], ttl=settings.storage.url_ttl_seconds)
         self.storage = await open_storage(settings)
         self.state = await open_state(settings)
+        self.books = Bookkeeper(self.state.ledger)
+        self.keepers.append(self.books.keep)
 
     async def _renew(self) -> None:
         while True:
@@ -320,6 +324,7 @@ class Services:
         await self.transport.aclose()
         await self.fetcher.aclose()
         await self.pool.close()
+        await self.books.close()
         await self.state.close()
         await self.storage.close()
         await asyncio.to_thread(self.traces.close)

@@ -138,7 +138,7 @@ class _Submission:
                 request_id=order.request_id,
                 provider=plan.provider,
                 model=plan.model,
-                requested_model=order.requested_model,
+                requested_model=order.model,
                 key_name=order.key_name,
                 user=order.request.safety_identifier or order.request.user,
                 images=self.call.images,
