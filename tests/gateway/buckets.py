@@ -13,6 +13,7 @@ from moto.server import ThreadedMotoServer
 
 from gateway.config.buckets import BucketUrl, Cloud
 from gateway.services.storage_objects import ObjectStorage
+from tests.faults.happenings import Purpose
 
 BUCKET = "picturesofours"
 """Google's client escapes a hyphen, which this server would not undo."""
@@ -41,6 +42,15 @@ def asked(address: str, method: str, path: str, data: bytes = b"") -> bytes:
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
         said: bytes = response.read()
     return said
+
+
+def purpose(method: str, path: str) -> Purpose:
+    """What a request to a bucket is for, in the words of the fault proxy."""
+    if method == "PUT":
+        return "submit"
+    if method == "HEAD":
+        return "poll"
+    return "picture" if method == "GET" and "/pictures/" in path else "other"
 
 
 def environment(address: str) -> dict[str, str]:

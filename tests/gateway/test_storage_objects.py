@@ -20,9 +20,9 @@ from gateway.services.storage_objects import READ_BYTES, ObjectStorage
 from gateway.services.storage_places import hour_of, key_of, place_of
 from normalization.errors import ConfigurationError, StateUnavailable
 from normalization.vocabulary import Format
-from tests.faults.happenings import DROPPED, Fault, Purpose, own
+from tests.faults.happenings import DROPPED, Fault, own
 from tests.faults.proxy import Proxy, fault_proxy
-from tests.gateway.buckets import BUCKET, asked, environment, objects, s3_server
+from tests.gateway.buckets import BUCKET, asked, environment, objects, purpose, s3_server
 
 pytestmark = pytest.mark.anyio
 
@@ -37,12 +37,6 @@ SLOW_DOWN = own(503, b"<Error><Code>SlowDown</Code><Message>Please reduce your r
 def server() -> Iterator[str]:
     with s3_server() as address:
         yield address
-
-
-def purpose(method: str, path: str) -> Purpose:
-    if method == "GET" and "/pictures/" in path:
-        return "picture"
-    return {"PUT": "submit", "HEAD": "poll"}.get(method, "other")  # type: ignore[return-value]
 
 
 @pytest.fixture
