@@ -19,6 +19,7 @@ from gateway.services.pace import Pace
 from gateway.services.retry_budget import RetryBudget
 from gateway.services.sharing import Alone, Sharing
 from gateway.services.speeds import Speeds
+from gateway.services.windows import Window
 from providers.base import Notifying, Options, Provider
 from providers.registry import PROVIDERS
 from providers.transport import Target
@@ -82,6 +83,8 @@ class Backend:
     circuits: Circuits = field(default_factory=Circuits)
     speeds: Speeds = field(default_factory=Speeds)
     retry_budget: RetryBudget = field(default_factory=RetryBudget)
+    window: Window = field(default_factory=Window)
+    """How its calls from this process went lately."""
 
     def target(self, address: str | None = None) -> Target:
         """The address for the next submission, in turn; or the one that is `address`, where it is still configured."""
@@ -133,6 +136,7 @@ class _Counts:
     circuits: Circuits
     speeds: Speeds
     retry_budget: RetryBudget
+    window: Window
 
 
 def _webhook_url(name: str, entry: ProviderEntry, settings: Settings) -> str | None:
@@ -183,6 +187,7 @@ def _build(name: str, entry: ProviderEntry, settings: Settings, counts: _Counts)
         circuits=counts.circuits,
         speeds=counts.speeds,
         retry_budget=counts.retry_budget,
+        window=counts.window,
     )
 
 
@@ -214,7 +219,7 @@ def paced(per_minute: int | None, per_second: float | None) -> tuple[int | None,
 def _remembered(before: Backend) -> _Counts:
     """What is known of a provider outlives a reload, but a key or an empty account may have been mended."""
     before.circuits.forgive()
-    return _Counts(before.gate, before.pace, before.circuits, before.speeds, before.retry_budget)
+    return _Counts(before.gate, before.pace, before.circuits, before.speeds, before.retry_budget, before.window)
 
 
 def _counts(name: str, limits: Limits, sharing: Sharing) -> _Counts:
@@ -232,4 +237,5 @@ def _counts(name: str, limits: Limits, sharing: Sharing) -> _Counts:
         circuits=sharing.circuits(name, breaking),
         speeds=Speeds(),
         retry_budget=RetryBudget(limits.retry_budget_percent, limits.retry_budget_least),
+        window=Window(),
     )

@@ -16,6 +16,7 @@ from typing import Final
 from gateway.failing import OUT_OF_MEMORY, FailureClass, sign_of
 from gateway.outcome import CallResult, Candidate, Order
 from gateway.resending import Repeats
+from gateway.services.breakers import Sign
 from gateway.services.clock import Clock
 from gateway.submission import Driver
 from normalization.errors import GenerationFailed, ModerationBlocked, OperatorError, UpstreamBusy, UpstreamUnavailable
@@ -79,7 +80,10 @@ class Retrying:
         began, backend, model = self.clock.now(), candidate.backend, candidate.plan.model
         result = await self.driver.submit(order, candidate, call, deadline)
         order.progress.attempts.append(result.record)
-        backend.circuits.record(model, sign_of(result), began=began, outcome=result.record.outcome)
+        sign = sign_of(result)
+        backend.circuits.record(model, sign, began=began, outcome=result.record.outcome)
+        if sign is not None:
+            backend.window.note(sign is Sign.WELL, result.record.seconds if result.pictures else None)
         if result.pictures:
             backend.speeds.delivered(model, result.record.seconds)
         elif not isinstance(result.error, OperatorError):

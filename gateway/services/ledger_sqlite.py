@@ -25,6 +25,7 @@ from gateway.services.budgets_sqlite import spent
 from gateway.services.ledger import Entry, Group, Row, Sums
 from gateway.services.ledger_schema import call_sums, placed, request_sums, row_of, span_of
 from gateway.services.sqlite import BUSY_SECONDS, translated
+from gateway.services.windows import rank
 
 T = TypeVar("T")
 Part = str | int
@@ -149,11 +150,6 @@ def _quantiles(
         return {}
     found: dict[int, float] = dict(connection.execute(placed(group), {**span, "places": places}))
     return {part: (found[p50], found[p95]) for part, (p50, p95) in wanted.items()}
-
-
-def rank(count: int, percent: int) -> int:
-    """The nearest rank of a percentile among so many, counted from 1."""
-    return max(1, -(-count * percent // 100))
 
 
 def label(group: Group, part: Part) -> str:

@@ -85,6 +85,10 @@ class Sharing(Protocol):
         or do not answer, what they counted is told as far as it was told before."""
         ...
 
+    async def survey(self, event: str) -> list[Any]:
+        """What all other processes say that have something to say, and do so in time, as JSON."""
+        ...
+
     def close(self) -> None:
         """Hold nothing any more."""
         ...
@@ -134,6 +138,9 @@ class Alone:
 
     async def told(self, own: Any) -> list[Any]:
         return [own]
+
+    async def survey(self, event: str) -> list[Any]:
+        return []
 
     def close(self) -> None:
         return None

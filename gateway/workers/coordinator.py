@@ -105,6 +105,11 @@ class Coordinator:
                     return found
         return None
 
+    async def survey(self, event: str, asking: Desk) -> list[Any]:
+        """The answers of all other workers that are not null."""
+        others = [desk for desk in self.desks if desk is not asking and desk.ready]
+        answers = await asyncio.gather(*(desk.soon(event) for desk in others))
+        return [answer for answer in answers if answer is not None]
 
     async def told(self, own: Any, asking: Desk) -> list[Any]:
         """What every worker tells of itself, and what those counted that are gone. One that does not answer in time has
@@ -197,15 +202,19 @@ class Desk(asyncio.Protocol):
 
     async def tallied(self) -> Any:
         """What this worker tells of itself; what it counted before, where it does not answer in time."""
-        try:
-            async with asyncio.timeout(TALLY_SECONDS):
-                told = await self.inquire(TALLY, None)
-        except TimeoutError:
-            told = None
+        told = await self.soon(TALLY)
         if told is None:
             return {"lasting": self.counted}
         self.counted = told["lasting"]
         return told
+
+    async def soon(self, event: str) -> Any:
+        """What this worker answers; None also where it takes too long."""
+        try:
+            async with asyncio.timeout(TALLY_SECONDS):
+                return await self.inquire(event, None)
+        except TimeoutError:
+            return None
 
     def _send(self, message: Message) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -262,6 +271,9 @@ class Desk(asyncio.Protocol):
 
     async def _tally(self, message: Message) -> list[Any]:
         return await self._coordinator.told(message["own"], self)
+
+    async def _survey(self, message: Message) -> list[Any]:
+        return await self._coordinator.survey(message["event"], self)
 
     def _deadline(self, message: Message) -> float | None:
         seconds: float | None = message["seconds"]
@@ -323,6 +335,7 @@ _ASKED: dict[str, Callable[[Desk, Message], Awaitable[Any]]] = {
     "headers": Desk._headers,
     "inquire": Desk._inquire,
     "tally": Desk._tally,
+    "survey": Desk._survey,
 }
 _TOLD: dict[str, Callable[[Desk, Message], None]] = {
     "cancel": Desk._cancel,

@@ -81,6 +81,10 @@ class Coordinated:
         told: list[Any] = await self._channel.ask("tally", own=own)
         return told
 
+    async def survey(self, event: str) -> list[Any]:
+        said: list[Any] = await self._channel.ask("survey", event=event)
+        return said
+
     def close(self) -> None:
         self._channel.close()
 
