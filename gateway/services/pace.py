@@ -52,6 +52,11 @@ class Pace:
             self._serve()
 
     @property
+    def allowed(self) -> int | None:
+        """The limit that holds here and now."""
+        return self.limit
+
+    @property
     def followed(self) -> int:
         """Jobs that are looked at."""
         return self._followed
@@ -101,12 +106,16 @@ class Pace:
         except asyncio.CancelledError:
             line.pop(turn, None)
             if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._taken.remove(turn.result())  # the turn came, but nobody will use it
-                self._serve()
+                self._unused(turn.result())
             raise
         finally:
             if timer is not None:
                 timer.cancel()
+
+    def _unused(self, turn: float) -> None:
+        """The turn came, but nobody will use it."""
+        self._taken.remove(turn)
+        self._serve()
 
     def _expire(self, line: OrderedDict[asyncio.Future[float], None], turn: asyncio.Future[float]) -> None:
         line.pop(turn, None)
@@ -114,14 +123,18 @@ class Pace:
             turn.set_exception(GateTimeout(f"{self.limit} requests in {self.seconds:g} s left no turn in time"))
 
     def _take(self, now: float) -> bool:
-        if self.limit is None:
+        most = self.allowed
+        if most is None:
             return True
-        while self._taken and self._taken[0] + self.seconds * SLACK <= now:
-            self._taken.popleft()
-        if len(self._taken) >= self.limit:
+        self._forget(now)
+        if len(self._taken) >= most:
             return False
         self._taken.append(now)
         return True
+
+    def _forget(self, now: float) -> None:
+        while self._taken and self._taken[0] + self.seconds * SLACK <= now:
+            self._taken.popleft()
 
     def _serve(self) -> None:
         """Give turns to those in line as far as the limit allows, and come back when it allows more."""
@@ -140,6 +153,6 @@ class Pace:
     def _come_back(self, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        free = len(self._taken) - (self.limit or 0)  # that many must pass before there is room, after a lower limit
+        free = len(self._taken) - (self.allowed or 0)  # that many must pass before there is room, after a lower limit
         wait = self._taken[free] + self.seconds * SLACK - now
         self._timer = asyncio.get_running_loop().call_later(max(0.0, wait), self._serve)

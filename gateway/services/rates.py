@@ -104,6 +104,11 @@ class KeyRates:
         found = self._found(key)
         return {} if found is None else found.headers(self._clock())
 
+    def in_progress(self, key: str) -> int:
+        """How many requests of a limited key there are now."""
+        found = self._keys.get(key)
+        return 0 if found is None else found.in_progress
+
     def _found(self, key: str | None) -> _Key | None:
         return self._keys.get(key) if key is not None else None
 
@@ -169,30 +174,48 @@ class _Key:
         """Count one request for so many pictures, or raise RateLimitExceeded and count nothing."""
         wait = self.requests.wait(1, now)
         if wait > 0:
-            raise _exceeded(f"this key may make {self.requests.limit} requests a minute", wait)
+            raise too_many_requests(self.requests.limit, wait)
         wait = self.images.wait(images, now)
         if wait > 0:
-            raise _exceeded(
-                f"this key may ask for {self.images.limit} pictures a minute, this request asks for {images}, "
-                f"and {self.images.remaining(now)} are left",
-                wait,
-            )
+            raise too_many_images(self.images.limit, images, self.images.remaining(now), wait)
         if self.max_concurrent is not None and self.in_progress >= self.max_concurrent:
-            raise _exceeded(
-                f"this key may have {self.max_concurrent} requests in progress, and has as many", BUSY_RETRY_SECONDS
-            )
+            raise too_many_at_once(self.max_concurrent)
+        self.count(images, now)
+
+    def count(self, images: int, now: float) -> None:
+        """Count a request that was admitted, by whomever."""
         self.requests.use(1, now)
         self.images.use(images, now)
         self.in_progress += 1
 
     def headers(self, now: float) -> Mapping[str, str]:
-        if self.requests.limit is None:
+        limit = self.requests.limit
+        if limit is None:
             return {}
-        return {
-            "x-ratelimit-limit-requests": str(self.requests.limit),
-            "x-ratelimit-remaining-requests": str(self.requests.remaining(now)),
-            "x-ratelimit-reset-requests": f"{math.ceil(self.requests.cleared_after(now))}s",
-        }
+        return rate_headers(limit, self.requests.remaining(now), self.requests.cleared_after(now))
+
+
+def rate_headers(limit: int, remaining: int, reset: float) -> Mapping[str, str]:
+    """What an answer tells of a limit in requests; `reset` in seconds."""
+    return {
+        "x-ratelimit-limit-requests": str(limit),
+        "x-ratelimit-remaining-requests": str(remaining),
+        "x-ratelimit-reset-requests": f"{math.ceil(reset)}s",
+    }
+
+
+def too_many_requests(limit: int | None, wait: float) -> RateLimitExceeded:
+    return _exceeded(f"this key may make {limit} requests a minute", wait)
+
+
+def too_many_images(limit: int | None, asked: int, left: int, wait: float) -> RateLimitExceeded:
+    return _exceeded(
+        f"this key may ask for {limit} pictures a minute, this request asks for {asked}, and {left} are left", wait
+    )
+
+
+def too_many_at_once(limit: int) -> RateLimitExceeded:
+    return _exceeded(f"this key may have {limit} requests in progress, and has as many", BUSY_RETRY_SECONDS)
 
 
 def _exceeded(what: str, seconds: float) -> RateLimitExceeded:
@@ -216,6 +239,11 @@ class KeyStay:
         now = self._clock()
         self._key.enter(self._images, now)
         return Admission(self._key.headers(now))
+
+    def count(self) -> None:
+        """Count what somebody else has admitted, whatever the limits say; `end` must follow."""
+        if self._key is not None:
+            self._key.count(self._images, self._clock())
 
     def end(self) -> None:
         """The request is over."""

@@ -64,12 +64,28 @@ class Script:
     async def __call__(self, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
         """Its reply. `keys` are whole, prefix included. Raises StateUnavailable, of which Refused says that it failed
         in Redis; it was carried out wholly or not at all then, as far as its checks come before its writes."""
-        try:
-            return await self._connection.command("EVALSHA", self.sha, len(keys), *keys, *args)
-        except Refused as error:
-            if error.word != "NOSCRIPT":
-                raise
-            return await self._connection.command("EVAL", self.text, len(keys), *keys, *args)
+        return await self.begin(keys, args)
+
+    def begin(self, keys: Sequence[str], args: Sequence[Argument] = ()) -> asyncio.Future[Any]:
+        """Its reply, sent off already. Whoever stops waiting stops nothing, and nobody needs to wait."""
+        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def answered(sent: asyncio.Future[list[Any]]) -> None:
+            try:
+                value = self._connection.sound(sent.result()[0])
+            except Refused as error:
+                if error.word == "NOSCRIPT":
+                    self._connection.send([("EVAL", self.text, len(keys), *keys, *args)]).add_done_callback(answered)
+                    return
+                _fail(reply, error)
+            except StateUnavailable as error:
+                _fail(reply, error)
+            else:
+                if not reply.done():
+                    reply.set_result(value)
+
+        self._connection.send([("EVALSHA", self.sha, len(keys), *keys, *args)]).add_done_callback(answered)
+        return reply
 
 
 class RedisConnection:
@@ -132,6 +148,11 @@ class RedisConnection:
         out before anything that others ask."""
         self._on_back.append(call)
 
+    @property
+    def offset(self) -> float:
+        """What is to be added to our monotonic clock for the time that Redis has."""
+        return self._offset
+
     def now(self) -> float:
         """The time as Redis has it, in epoch seconds; where it is away, as it had it last and our clock went on."""
         return time.monotonic() + self._offset
@@ -155,12 +176,12 @@ class RedisConnection:
     async def command(self, *command: Argument) -> Any:
         """The reply to one command: bytes, int, None or a list. Raises StateUnavailable, of which Refused says that
         Redis answered with an error."""
-        return self._sound((await self.send((command,)))[0])
+        return self.sound((await self.send((command,)))[0])
 
     async def batch(self, commands: Iterable[Command]) -> list[Any]:
         """The replies to several commands, in one round trip; they are not a transaction. Raises as `command` does,
         for the first that was refused."""
-        return [self._sound(reply) for reply in await self.send(commands)]
+        return [self.sound(reply) for reply in await self.send(commands)]
 
     def script(self, text: str) -> Script:
         """A script to be run often. The same text is the same script."""
@@ -263,7 +284,7 @@ class RedisConnection:
         if wire is None:
             return
         began = time.monotonic()
-        reply = self._sound((await wire.send([("TIME",)]))[0])
+        reply = self.sound((await wire.send([("TIME",)]))[0])
         ended = time.monotonic()
         self.latency = ended - began
         self._offset = int(reply[0]) + int(reply[1]) / 1e6 - (began + ended) / 2
@@ -298,8 +319,8 @@ class RedisConnection:
         if ear is not None:
             await ear.close()
 
-    def _sound(self, reply: Any) -> Any:
-        """The reply, or the error that it is."""
+    def sound(self, reply: Any) -> Any:
+        """One of the replies to `send`. Raises Refused where it is an error."""
         if not isinstance(reply, ResponseError):
             return reply
         word = next((word for kind, word in _WORDS if isinstance(reply, kind)), "")
@@ -310,6 +331,12 @@ class RedisConnection:
         if word == "READONLY":
             self._lost(self._wire, "it is a replica that takes no writes")
         raise Refused(word)
+
+
+def _fail(reply: asyncio.Future[Any], error: StateUnavailable) -> None:
+    if not reply.done():
+        reply.set_exception(error)
+        reply.exception()  # whoever does not wait does not look
 
 
 async def _opened(connection: AbstractConnection) -> None:

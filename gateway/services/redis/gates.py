@@ -1,0 +1,336 @@
+"""Gates that all replicas go through: at most so many inside over all of them, first come, first served.
+
+In Redis lie how many each replica has inside, and one line of those who wait anywhere. Whoever leaves hands the place
+to the first in line, whose replica hears of it; nobody looks again and again. While Redis is away each replica lets in
+its share of the limit, at least one, and says afterwards how many are inside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterable
+
+from gateway.services.gates import Gate, GateFull, GateTimeout
+from gateway.services.redis.replica import ALIVE, Replica, scripted
+from gateway.services.redis.wire import Command, Refused, away
+from normalization.errors import StateUnavailable
+
+FREE, NO_PLACE, FULL, IN_LINE, UNKNOWN = 1, 0, 2, 3, -1
+"""What entering comes to."""
+
+# KEYS: names seen, how many each has inside, the line. ARGV: our name, the lease, the limit, seconds to live, where
+# handing over is told, what is told before the member.
+_HAND_OVER = (
+    ALIVE
+    + """
+local limit, ttl = tonumber(ARGV[3]), tonumber(ARGV[4])
+local total = held(KEYS[2])
+local function hand_over()
+  while total < limit do
+    local first = redis.call('ZRANGE', KEYS[3], 0, 0)[1]
+    if not first then return end
+    redis.call('ZREM', KEYS[3], first)
+    local id = string.match(first, '^[^ ]+')
+    local base = string.match(id, '^[^.]+')
+    if alive(id) and redis.call('PUBLISH', ARGV[5] .. base, ARGV[6] .. ' ' .. first .. ' ' .. ARGV[3]) > 0 then
+      redis.call('HINCRBY', KEYS[2], id, 1)
+      redis.call('EXPIRE', KEYS[2], ttl)
+      total = total + 1
+    end
+  end
+end
+local function stand(member)
+  local last = redis.call('ZRANGE', KEYS[3], -1, -1, 'WITHSCORES')[2]
+  redis.call('ZADD', KEYS[3], (tonumber(last) or 0) + 1, member)
+  redis.call('EXPIRE', KEYS[3], ttl)
+end
+"""
+)
+# ARGV[7]: our place in line, [8]: whether we would wait, [9]: how many may, -1 = any number.
+ENTER = (
+    _HAND_OVER
+    + """
+if not alive(me) then return -1 end
+hand_over()
+if total < limit then
+  take(KEYS[2], ttl)
+  return 1
+end
+if ARGV[8] == '0' then return 0 end
+local most = tonumber(ARGV[9])
+if most >= 0 and redis.call('ZCARD', KEYS[3]) >= most then
+  for _, member in ipairs(redis.call('ZRANGE', KEYS[3], 0, -1)) do
+    if not alive(string.match(member, '^[^ ]+')) then redis.call('ZREM', KEYS[3], member) end
+  end
+  if redis.call('ZCARD', KEYS[3]) >= most then return 2 end
+end
+stand(me .. ' ' .. ARGV[7])
+return 3
+"""
+)
+LEAVE = (
+    _HAND_OVER
+    + """
+if not alive(me) then return end
+let_go(KEYS[2], me)
+total = held(KEYS[2])
+hand_over()
+"""
+)
+LOOK = (
+    _HAND_OVER
+    + """
+hand_over()
+"""
+)
+# ARGV[7]: how many we have inside, [8...]: our places in line. What is under way to us just now is counted already.
+STILL = (
+    _HAND_OVER
+    + """
+if not alive(me) then return end
+local known = tonumber(redis.call('HGET', KEYS[2], me)) or 0
+if known < tonumber(ARGV[7]) then redis.call('HSET', KEYS[2], me, ARGV[7]) end
+for i = 8, #ARGV do
+  if not redis.call('ZSCORE', KEYS[3], me .. ' ' .. ARGV[i]) then stand(me .. ' ' .. ARGV[i]) end
+end
+redis.call('EXPIRE', KEYS[2], ttl)
+redis.call('EXPIRE', KEYS[3], ttl)
+total = held(KEYS[2])
+hand_over()
+"""
+)
+# ARGV[7]: our name until now, [8]: how many we have inside, [9...]: our places in line.
+AGAIN = (
+    _HAND_OVER
+    + """
+redis.call('HDEL', KEYS[2], ARGV[7])
+if tonumber(ARGV[8]) > 0 then
+  redis.call('HSET', KEYS[2], me, ARGV[8])
+  redis.call('EXPIRE', KEYS[2], ttl)
+end
+local mine = {}
+for i = 9, #ARGV do
+  local before = ARGV[7] .. ' ' .. ARGV[i]
+  local place = redis.call('ZSCORE', KEYS[3], before)
+  redis.call('ZREM', KEYS[3], before)
+  if place then
+    redis.call('ZADD', KEYS[3], place, me .. ' ' .. ARGV[i])
+  else
+    stand(me .. ' ' .. ARGV[i])
+  end
+end
+total = held(KEYS[2])
+hand_over()
+"""
+)
+SCRIPTS = (ENTER, LEAVE, LOOK, STILL, AGAIN)
+
+
+class GateKeeper:
+    """Hears which places are handed over, for all gates of a process."""
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self.told = replica.connection.key("given", "")
+        scripts = (replica.connection.script(text) for text in SCRIPTS)
+        self.enter, self.leave, self.look, self.still, self.again = scripts
+        replica.connection.hear_raw(f"given:{replica.base}", self._given)
+
+    def _given(self, said: bytes) -> None:
+        gate, name, token, limit = said.decode("ascii", "replace").split(" ")
+        if name != self.replica.name:
+            return  # under that name nothing is held any more
+        called = bytes.fromhex(gate).decode()
+        found = self.replica.members.get(called)
+        if isinstance(found, RedisGate):
+            found.given(int(token))
+        else:
+            RedisGate(self, called, int(limit)).let_go()
+
+
+class RedisGate(Gate):
+    """`in_flight` and `queued` are this process's. `alone` says what holds while Redis is away: `share` of the limit,
+    nothing is let in (`wait`), or whoever comes is sent away with StateUnavailable (`refuse`). `lasting`: there from
+    the start to the end; otherwise it is forgotten once nobody is inside or in line."""
+
+    def __init__(
+        self,
+        keeper: GateKeeper,
+        name: str,
+        limit: int,
+        *,
+        queue: int | None = None,
+        alone: str = "share",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(limit, queue=queue, clock=clock)
+        self._keeper = keeper
+        self._replica = keeper.replica
+        self._name = name
+        self._alone = alone
+        self._waiting: dict[int, asyncio.Future[None]] = {}
+        key = self._replica.connection.key
+        self._keys = (self._replica.key, key("gate", "in", name), key("gate", "line", name))
+        self._tokens = itertools.count(1)
+
+    @property
+    def queued(self) -> int:
+        return len(self._waiting)
+
+    def resize(self, limit: int) -> None:
+        larger = limit > self._limit
+        super().resize(limit)
+        if larger and self._replica.counts_together:
+            self._keeper.look.begin(self._keys, self._args())
+        else:
+            self._serve()
+
+    async def take(self, deadline: float | None = None) -> float:
+        began = self._clock()
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        token = next(self._tokens)
+        self._waiting[token] = place
+        self._replica.join(self._name, self)
+        patient = deadline is None or began < deadline
+        if self._replica.counts_together:
+            args = [*self._args(), token, int(patient), -1 if self._queue is None else self._queue]
+            reply = self._keeper.enter.begin(self._keys, args)
+            name = self._replica.name
+            reply.add_done_callback(lambda done: self._answered(token, name, done))
+        else:
+            self._arrive(token, patient=patient)
+        timer = None
+        if deadline is not None and patient:
+            timer = asyncio.get_running_loop().call_later(deadline - began, self._late, token)
+        try:
+            await place
+        except asyncio.CancelledError:
+            self._gone(token, place)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+            self._forget()
+        return self._clock() - began
+
+    def give_back(self) -> None:
+        self._inside -= 1
+        if self._replica.counts_together:
+            self.let_go()
+        else:
+            self._serve()
+        self._forget()
+
+    def let_go(self) -> None:
+        """Have Redis count one less inside."""
+        self._keeper.leave.begin(self._keys, self._args())
+
+    def given(self, token: int) -> None:
+        """A place was handed to one of ours in line."""
+        if not self._grant(token):
+            self.let_go()
+
+    # ---- what a member does
+
+    def lost(self) -> None:
+        if self._alone == "refuse":
+            for token in tuple(self._waiting):
+                self._fail(token, away())
+        self._serve()
+
+    def back(self, before: str) -> Iterable[Command]:
+        told = [*self._args(), before, self._inside, *self._waiting]
+        return [scripted(self._keeper.again.sha, self._keys, told)]
+
+    def beat(self) -> Iterable[Command]:
+        told = [*self._args(), self._inside, *self._waiting]
+        return [scripted(self._keeper.still.sha, self._keys, told)]
+
+    # ---- inside
+
+    def _args(self) -> list[str | float]:
+        replica = self._replica
+        return [*replica.args(), self._limit, replica.ttl, self._keeper.told, self._name.encode().hex()]
+
+    def _answered(self, token: int, name: str, reply: asyncio.Future[int]) -> None:
+        try:
+            outcome = reply.result()
+        except Refused as error:
+            self._replica.spoilt(error.word, self._keys[1:])
+            outcome = IN_LINE
+        except StateUnavailable:
+            outcome = IN_LINE
+        if not self._replica.counts_together:
+            self._arrive(token, patient=True)
+        elif outcome == FREE:
+            if name != self._replica.name:
+                return  # what was granted under the old name counts for nothing, and whoever waits was said again
+            if not self._grant(token):
+                self.let_go()
+        elif outcome == NO_PLACE:
+            self._fail(token, GateTimeout(f"none of {self._limit} places was free at the deadline"))
+        elif outcome == FULL:
+            self._fail(token, _full(self._limit, self._queue))
+        elif outcome == UNKNOWN and name == self._replica.name:
+            self._replica.begin_anew()  # nothing was heard of us for too long; whoever waits is said again
+
+    def _arrive(self, token: int, *, patient: bool) -> None:
+        """Somebody came, and nobody counts for all."""
+        if token not in self._waiting:
+            return
+        if self._alone == "refuse":
+            self._fail(token, away())
+            return
+        self._serve()
+        if token not in self._waiting:
+            return
+        if not patient:
+            self._fail(token, GateTimeout(f"none of {self._limit} places was free at the deadline"))
+        elif self._queue is not None and len(self._waiting) > self._queue:
+            self._fail(token, _full(self._limit, self._queue))
+
+    def _serve(self) -> None:
+        """Let in whom our share allows."""
+        if self._alone == "share" and not self._replica.counts_together:
+            share = self._replica.share(self._limit)
+            while self._waiting and self._inside < share:
+                self._grant(next(iter(self._waiting)))
+
+    def _grant(self, token: int) -> bool:
+        """Let one in; False where it does not wait any more."""
+        place = self._waiting.pop(token, None)
+        if place is None or place.done():
+            return False
+        self._inside += 1
+        place.set_result(None)
+        return True
+
+    def _fail(self, token: int, error: Exception) -> None:
+        place = self._waiting.pop(token, None)
+        if place is not None and not place.done():
+            place.set_exception(error)
+
+    def _late(self, token: int) -> None:
+        self._leave_line(token)
+        self._fail(token, GateTimeout(f"none of {self._limit} places became free before the deadline"))
+
+    def _gone(self, token: int, place: asyncio.Future[None]) -> None:
+        if token in self._waiting:
+            del self._waiting[token]
+            self._leave_line(token)
+        elif place.done() and not place.cancelled() and place.exception() is None:
+            self.give_back()  # the place was handed over, but its owner will not come
+
+    def _leave_line(self, token: int) -> None:
+        if self._replica.counts_together:
+            self._replica.connection.send([("ZREM", self._keys[2], f"{self._replica.name} {token}")])
+
+    def _forget(self) -> None:
+        if not self._inside and not self._waiting:
+            self._replica.members.pop(self._name, None)
+
+
+def _full(limit: int, queue: int | None) -> GateFull:
+    return GateFull(f"none of {limit} places was free, and {queue} wait already")
