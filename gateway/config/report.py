@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
+from gateway.config.entries import ProviderEntry
 from gateway.config.limits import NOT_YET
-from gateway.config.mistakes import spell
+from gateway.config.mistakes import URLS, spell
 from gateway.config.model import Settings
 from gateway.config.references import Registry, keys_of, registry
 
@@ -33,6 +35,12 @@ def warnings(settings: Settings, *, adapters: Registry | None = None) -> list[st
     return [*_doors(settings), *_providers(settings, known), *_idle_limits(settings)]
 
 
+def lacks_key(entry: ProviderEntry, *, adapters: Registry | None = None) -> bool:
+    """Whether a provider that asks everybody for a key has none of ours."""
+    known = registry() if adapters is None else adapters
+    return bool(known[entry.type].base_url) and entry.api_key is None and not entry.headers
+
+
 def _doors(settings: Settings) -> Iterator[str]:
     auth = settings.auth
     if auth.mode == "none" and not settings.server.loopback:
@@ -50,7 +58,7 @@ def _doors(settings: Settings) -> Iterator[str]:
 
 def _providers(settings: Settings, adapters: Registry) -> Iterator[str]:
     for name, entry in settings.providers.items():
-        if adapters[entry.type].base_url and entry.api_key is None and not entry.headers:
+        if lacks_key(entry, adapters=adapters):
             yield f"{spell(('providers', name))}: no api_key, so {entry.type} will refuse every request"
 
 
@@ -66,9 +74,19 @@ def _idle_limits(settings: Settings) -> Iterator[str]:
             yield f"{spell(('auth', 'keys', index, 'budget'))}: {NOT_IN_FORCE}; nothing stops spending"
 
 
+def _bare(value: Any) -> Any:
+    """An address without whatever could be a secret in it: who logs in, and a query."""
+    if isinstance(value, list):
+        return [_bare(each) for each in value]
+    if not isinstance(value, str) or "://" not in value:
+        return value
+    parts = urlsplit(value)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _plain(held) for name, held in value.items()}
+        return {name: _bare(_plain(held)) if name in URLS else _plain(held) for name, held in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(held) for held in value]
     if isinstance(value, Decimal | float):
