@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
+from gateway.admin import schemas as admin
+from gateway.api.authority import Guarded
 from gateway.api.responses import schemas
 from normalization.schema import json_schema
 
@@ -136,45 +137,60 @@ _MAKING = frozenset({"generations", "edits", "variations", "create_response"})
 _OTHERWISE = {"file": "image/*", "metrics": "text/plain"}
 """What endpoints answer whose answer is no JSON."""
 
-_OPERATIONS: dict[str, tuple[str, dict[str, Any], bool]] = {
-    "generations": ("Make pictures from a prompt.", _IMAGES, True),
-    "edits": ("Make pictures from pictures and a prompt.", _IMAGES, True),
-    "variations": ("OpenAI's retired endpoint: an edit without a prompt, where a route needs none.", _IMAGES, True),
+_QUERY: dict[str, list[dict[str, Any]]] = {
+    "model": [{"name": "schema", "in": "query", "schema": {"type": "boolean"}}],
+    "usage": admin.USAGE_QUERY,
+    "jobs": admin.JOBS_QUERY,
+}
+"""By endpoint: what may stand in the query."""
+
+_SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    "key": [{"bearer": []}, {"apiKey": []}],
+    "admin": [{"adminBearer": []}, {"adminKey": []}],
+}
+"""By authority: what a caller has to show; nothing where it is none of these."""
+
+_OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "generations": ("Make pictures from a prompt.", _IMAGES),
+    "edits": ("Make pictures from pictures and a prompt.", _IMAGES),
+    "variations": ("OpenAI's retired endpoint: an edit without a prompt, where a route needs none.", _IMAGES),
     "create_response": (
         "Pictures by the Responses API: OpenAI's tool image_generation, or Modular MAX's provider_options.",
         schemas.RESOURCE,
-        True,
     ),
-    "get_response": ("An answer that was kept.", schemas.RESOURCE, True),
-    "delete_response": ("Forget an answer.", schemas.DELETED, True),
-    "generation": ("What became of an earlier request: running, its answer, or its failure.", _GENERATION, True),
-    "models": ("Every model and exact alias, with what it can do.", _OBJECT, True),
-    "model": ("One model by name or alias.", _OBJECT, True),
-    "live": ("The process answers.", _OBJECT, False),
-    "ready": ("The gateway takes work.", _OBJECT, False),
-    "metrics": ("Everything that is counted and measured, for Prometheus; for the admin's key.", _OBJECT, True),
-    "document": ("This document.", _OBJECT, False),
-    "file": ("A hosted picture, by its signed URL.", _OBJECT, False),
-    "webhook": ("A provider's notice that a job has ended, signed by it.", _OBJECT, False),
+    "get_response": ("An answer that was kept.", schemas.RESOURCE),
+    "delete_response": ("Forget an answer.", schemas.DELETED),
+    "generation": ("What became of an earlier request: running, its answer, or its failure.", _GENERATION),
+    "models": ("Every model and exact alias, with what it can do.", _OBJECT),
+    "model": ("One model by name or alias.", _OBJECT),
+    "live": ("The process answers.", _OBJECT),
+    "ready": ("The gateway takes work.", _OBJECT),
+    "metrics": ("Everything that is counted and measured, for Prometheus.", _OBJECT),
+    "health": ("How the gateway and each of its providers do; no provider is asked.", admin.HEALTH),
+    "usage": ("What was asked for, what it came to and what it cost.", admin.USAGE),
+    "config": ("The configuration in force, secrets as set or unset.", _OBJECT),
+    "jobs": ("Submissions whose outcome is still to come.", admin.JOBS),
+    "document": ("This document.", _OBJECT),
+    "file": ("A hosted picture, by its signed URL.", _OBJECT),
+    "webhook": ("A provider's notice that a job has ended, signed by it.", _OBJECT),
 }
-"""By endpoint: summary, the answer's schema, whether a key is needed."""
+"""By endpoint: summary, the answer's schema."""
 
 
 async def document(request: Request) -> Response:
     """The OpenAPI document of the application that answers."""
-    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    routes = [route for route in request.app.routes if isinstance(route, Guarded)]
     return Response(orjson.dumps(build(routes)), media_type="application/json")
 
 
-def build(routes: list[Route]) -> dict[str, Any]:
+def build(routes: list[Guarded]) -> dict[str, Any]:
     """The document for a list of routes. Raises KeyError for an endpoint that nobody has described."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
-        path = re.sub(r"{(\w+):\w+}", r"{\1}", route.path)
         for method in sorted(route.methods or ()):
             if method == "HEAD":
                 continue
-            paths.setdefault(path, {})[method.lower()] = _operation(route, path, method)
+            paths.setdefault(route.template, {})[method.lower()] = _operation(route, route.template, method)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -188,14 +204,16 @@ def build(routes: list[Route]) -> dict[str, Any]:
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "api-key"},
+                "adminBearer": {"type": "http", "scheme": "bearer", "description": "The admin's key."},
+                "adminKey": {"type": "apiKey", "in": "header", "name": "api-key", "description": "The admin's key."},
             },
         },
     }
 
 
-def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
+def _operation(route: Guarded, path: str, method: str) -> dict[str, Any]:
     name = route.endpoint.__name__
-    summary, schema, keyed = _OPERATIONS[name]
+    summary, schema = _OPERATIONS[name]
     parameters: list[dict[str, Any]] = [
         {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
         for each in re.findall(r"{(\w+)}", path)
@@ -203,6 +221,8 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
     content = {_OTHERWISE[name]: {}} if name in _OTHERWISE else {"application/json": {"schema": schema}}
     if name in _MAKING:
         content |= _STREAM
+    if name == "usage":
+        content["text/csv"] = {"schema": {"type": "string"}}
     operation: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{method.lower()}_{path.strip('/')}").strip("_"),
         "summary": summary,
@@ -213,14 +233,13 @@ def _operation(route: Route, path: str, method: str) -> dict[str, Any]:
                 "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
             },
         },
-        "security": [{"bearer": []}, {"apiKey": []}] if keyed else [],
+        "security": _SECURITY.get(route.authority, []),
     }
     if name in _BODIES:
         operation["requestBody"] = {"required": True, "content": _BODIES[name]}
     if name in _MAKING:
         parameters += [_DRY_RUN, _STRICT, _IDEMPOTENCY]
-    if name == "model":
-        parameters.append({"name": "schema", "in": "query", "schema": {"type": "boolean"}})
+    parameters += _QUERY.get(name, [])
     if parameters:
         operation["parameters"] = parameters
     return operation

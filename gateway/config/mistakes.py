@@ -16,7 +16,7 @@ Path = tuple[str | int, ...]
 
 SHOWN_MOST = 60
 _SECRET = frozenset({"admin_key", "api_key", "key", "signing_key"})
-_URLS = frozenset({"base_url", "base_urls", "public_url", "url"})
+URLS = frozenset({"base_url", "base_urls", "public_url", "url"})
 _BARE = re.compile(r"[\w/*?-]+")
 
 
@@ -66,7 +66,7 @@ class Echo:
     written: Mapping[Path, str]
 
     def of(self, path: Path) -> str:
-        if is_secret(path) or not _URLS.isdisjoint(path):
+        if is_secret(path) or not URLS.isdisjoint(path):
             return "the value"
         if path in self.written:
             return f"what {shown(self.written[path])} stands for"
