@@ -10,6 +10,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from gateway.admin import configuration
+from gateway.admin import health as operator_health
+from gateway.admin import jobs as operator_jobs
+from gateway.admin import usage as operator_usage
 from gateway.api import files, generations, health, images, metrics, models, openapi, webhooks
 from gateway.api.authority import Guarded, refuse_undeclared
 from gateway.api.front import Front, Refusals, http_exception
@@ -60,6 +64,10 @@ ROUTES = (
     Guarded("/readyz", health.ready, methods=["GET"], authority="anyone"),
     Guarded("/health/readiness", health.ready, methods=["GET"], authority="anyone"),
     Guarded("/metrics", metrics.metrics, methods=["GET"], authority="admin"),
+    Guarded("/admin/health", operator_health.health, methods=["GET"], authority="admin"),
+    Guarded("/admin/usage", operator_usage.usage, methods=["GET"], authority="admin"),
+    Guarded("/admin/config", configuration.config, methods=["GET"], authority="admin"),
+    Guarded("/admin/jobs", operator_jobs.jobs, methods=["GET"], authority="admin"),
     Guarded("/openapi.json", openapi.document, methods=["GET"], authority="anyone"),
 )
 
@@ -70,6 +78,7 @@ def create_app(settings: Settings, sharing: Sharing | None = None) -> Starlette:
     it."""
     refuse_undeclared(ROUTES)
     services = Services(settings, restored, sharing)
+    operator_health.answer_surveys(services)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
