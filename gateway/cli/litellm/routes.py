@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from pydantic import TypeAdapter, ValidationError
+
 from gateway.cli.litellm.providers import (
     ADAPTED_HOSTS,
     AZURE,
@@ -24,6 +26,7 @@ from gateway.cli.litellm.providers import (
 from gateway.cli.litellm.reading import Deployment
 from gateway.cli.litellm.variables import Variables
 from gateway.config.entries import DEFAULTABLE
+from gateway.config.fields import Headers
 from gateway.config.mistakes import Path, one_of
 from gateway.config.variables import has_variables
 from normalization.errors import CallerError
@@ -40,6 +43,7 @@ _ROUTING = ("rpm", "weight", "order", "timeout", "max_parallel_requests", "addit
 _READ = frozenset({*_PRICES, *_ACCESS, *_ROUTING})
 _PLAIN_INFO = frozenset({"id", "mode", "base_model", "description"})
 _PIXELS = 1024 * 1024
+_HEADERS: TypeAdapter[dict[str, str]] = TypeAdapter(Headers)
 _COUNTED = "imagegate counts pictures, megapixels and requests, not tokens or seconds"
 
 
@@ -194,12 +198,23 @@ def _credentials(
         given = params.get(name)
         if isinstance(given, Mapping):
             for header, value in given.items():
-                headers[header] = variables.secret(str(value), f"{called}_{header}")
+                if _may_be_set(header):
+                    headers[header] = variables.secret(str(value), f"{called}_{header}")
+                else:
+                    notes.differs((*path, name, header), "the gateway's own to set: left out")
         elif given is not None:
             notes.differs((*path, name), "not a mapping of headers: left out")
     if isinstance(params.get("organization"), str):
         headers["OpenAI-Organization"] = variables.secret(params["organization"], f"{called}_ORGANIZATION")
     return found | ({"headers": headers} if headers else {})
+
+
+def _may_be_set(header: str) -> bool:
+    try:
+        _HEADERS.validate_python({header: "value"})
+    except ValidationError:
+        return False
+    return True
 
 
 def _limits(deployment: Deployment, variables: Variables, notes: Notes) -> dict[str, Any]:

@@ -124,12 +124,13 @@ class _Translator:
 
     def _timeouts(self) -> None:
         given = self.router.get("timeout", self.module.get("request_timeout"))
+        path = ("router_settings", "timeout") if "timeout" in self.router else ("litellm_settings", "request_timeout")
         self._default_timeout = None if given is None else number(given, self.variables)
         if given is not None and self._default_timeout is None:
-            self.notes.differs(("litellm_settings", "request_timeout"), "not a number of seconds: left out")
+            self.notes.differs(path, "not a number of seconds: left out")
         if isinstance(self._default_timeout, int | float) and self._default_timeout > DEADLINE_SECONDS:
             what = f"a client has its answer after server.deadline_seconds ({DEADLINE_SECONDS:g}) all the same"
-            self.notes.differs(("litellm_settings", "request_timeout"), what)
+            self.notes.differs(path, what)
 
     def _order(
         self, name: str, group: Sequence[Translated], routes: Mapping[str, list[dict[str, Any]]], spare: Sequence[str]
