@@ -32,7 +32,16 @@ def warnings(settings: Settings, *, adapters: Registry | None = None) -> list[st
     """What the operator should know before relying on it, one line each: settings that are accepted but not yet in
     force in this version, secrets in plain sight, and doors left open."""
     known = registry() if adapters is None else adapters
-    return [*_doors(settings), *_providers(settings, known), *_idle_limits(settings)]
+    return [*_doors(settings), *_pictures(settings), *_providers(settings, known), *_idle_limits(settings)]
+
+
+def _pictures(settings: Settings) -> Iterator[str]:
+    storage = settings.storage
+    if storage.bucket is not None and storage.signing_key is None:
+        yield (
+            "storage.signing_key: there is none, so each gateway on the bucket signs with a key of its own, and answers "
+            "404 to the URLs of the others"
+        )
 
 
 def lacks_key(entry: ProviderEntry, *, adapters: Registry | None = None) -> bool:
