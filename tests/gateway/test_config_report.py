@@ -87,6 +87,10 @@ def test_the_documented_example_warns_only_of_what_is_not_yet_in_force() -> None
         ),
         (f"{GOOD}auth: {{mode: keys}}", "auth.keys: there is none, so every request for a picture is refused"),
         (
+            f"{GOOD}storage: {{url: 's3://ours/pictures'}}",
+            "storage.signing_key: there is none, so each gateway on the bucket signs with a key of its own",
+        ),
+        (
             f"{GOOD}auth: {{admin_key: {SECRET}}}",
             "auth.admin_key: the secret stands in the file; a variable, ${NAME}, keeps it out of backups and versions",
         ),
