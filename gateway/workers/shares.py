@@ -39,7 +39,7 @@ def refuse_what_cannot_be_shared(settings: Settings, workers: int) -> None:
     if workers > 1 and settings.storage.url == "memory":
         raise ConfigurationError(
             f"--workers: {workers} with storage.url: memory: a picture in the memory of one process cannot be had from "
-            "another; accepted: 1 worker, or storage.url: file"
+            "another; accepted: 1 worker, or storage.url: file or a bucket"
         )
 
 
