@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from gateway.affording import Affording
 from gateway.api.account import Account, Kept
 from gateway.api.callers import Keyring
 from gateway.backends import build_backends
@@ -172,7 +173,8 @@ class Services:
             self.metrics,
             self.traces,
         )
-        self.dispatcher = Dispatcher(driver, int(limits.output_megapixels * MEGAPIXEL), weights=self.weights)
+        pixels_most, affording = int(limits.output_megapixels * MEGAPIXEL), Affording(self.state.ledger.spent)
+        self.dispatcher = Dispatcher(driver, pixels_most, affording, weights=self.weights)
         self.journal = Journal(
             self.state.generations,
             self.storage,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
 
+from gateway.affording import Affording
 from gateway.failing import UNKNOWN
 from gateway.outcome import CallResult, Candidate, Delivered, OnUnknown, Order, Outcome, Part
 from gateway.probing import Probes
@@ -21,6 +22,7 @@ from gateway.services.weights import Weights
 from gateway.submission import Driver
 from normalization import planner
 from normalization.errors import (
+    BudgetExceeded,
     GenerationFailed,
     GenerationTimeout,
     ImagegateError,
@@ -44,6 +46,7 @@ class Dispatcher:
 
     driver: Driver
     output_pixels_most: int
+    affording: Affording
     probes: Probes = field(default_factory=Probes)
     weights: Weights = field(default_factory=Weights)
 
@@ -105,11 +108,16 @@ class _Work:
         return not self.open or (asked and self.retrying.clock.now() >= self.order.submit_by)
 
     async def fill(self, candidate: Candidate, *, once: bool = False) -> None:
-        """Ask one route for all open places, and once more for what it leaves out. `once`: without repeats."""
+        """Ask one route for all open places, and once more for what it leaves out; not where that would cost more than
+        the key's budget has left. `once`: without repeats."""
         circuits, model = candidate.backend.circuits, candidate.plan.model
         try:
             for _ in range(1 + TOP_UPS):
                 plan = self.dispatcher.plan_for(candidate, self.open)
+                refusal = await self.dispatcher.affording.refusal(self.order, plan.cost_micros)
+                if refusal is not None:
+                    self.errors.append(refusal)
+                    return
                 calls = (
                     self.retrying.call(self.order, candidate, call, self.deadline, once=once) for call in plan.calls
                 )
@@ -172,12 +180,15 @@ def may_go_elsewhere(result: CallResult, on_unknown: OnUnknown) -> bool:
 
 def most_specific(errors: Sequence[ImagegateError]) -> ImagegateError:
     """The one error to report: what the client must change, then what may have cost money, then what may pass by
-    waiting, then what the operator must mend; "rejected" only where every route refused the request as invalid."""
+    waiting, then what the operator must mend, then a budget; "rejected" only where every route refused the request as
+    invalid."""
 
     def rank(error: ImagegateError) -> int:
         if isinstance(error, ModerationBlocked):
             return 0
         if isinstance(error, RejectedByProvider):
+            return 6
+        if isinstance(error, BudgetExceeded):
             return 5
         if isinstance(error, (UpstreamAuth, InsufficientProviderCredit)):
             return 4

@@ -16,7 +16,7 @@ from gateway.outcome import Candidate, ResponseFormat
 from gateway.routing import Catalogue, Resolved, default_response_format
 from gateway.strategies import ranked
 from normalization import planner
-from normalization.errors import InvalidValue, UnsupportedParameter
+from normalization.errors import InvalidValue, UnpricedRoute, UnsupportedParameter
 from normalization.reading import Reading, read
 from normalization.rules import Profile
 from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, Format, ImageRequest, Operation, Picture
@@ -92,9 +92,12 @@ class Ordering:
         profiles = (self.profile(route.provider, route.model, 1) for route in resolved.routes)
         return any("edit" in profile.operations and profile.prompt_optional for profile in profiles)
 
-    def prepare(self, asked: Asked, resolved: Resolved, *, strict: bool | None = None) -> Prepared:
-        """Plan every route of the resolved model. Raises CallerError: a bad parameter, no route that can serve the
-        request, or under strict no route that serves it without loss."""
+    def prepare(
+        self, asked: Asked, resolved: Resolved, *, strict: bool | None = None, unpriced: bool = True
+    ) -> Prepared:
+        """Plan every route of the resolved model; those whose price is unknown only where `unpriced`. Raises
+        CallerError: a bad parameter, no route that can serve the request, or under strict no route that serves it
+        without loss."""
         reading = self._read(asked, resolved, None)
         candidates, obstacles = [], []
         for route in resolved.routes:
@@ -105,6 +108,8 @@ class Ordering:
                 obstacles.append(candidate)
         if not candidates:
             raise _no_route(resolved, obstacles, reading.request)
+        if not unpriced:
+            candidates = _priced(resolved, candidates)
         candidates = self._ranked(resolved, candidates)
         strictly = self.settings.normalization.strict if strict is None else strict
         if strictly:
@@ -185,6 +190,17 @@ def _unreachable(asked: Asked, profile: Profile, backend: Backend) -> str | None
 def _no_route(resolved: Resolved, obstacles: list[str], request: ImageRequest) -> InvalidValue:
     param = "image" if request.pictures else None
     return InvalidValue(f"no route of {resolved.model!r} can serve this request: {'; '.join(obstacles)}", param=param)
+
+
+def _priced(resolved: Resolved, candidates: list[Candidate]) -> list[Candidate]:
+    kept = [candidate for candidate in candidates if candidate.plan.cost_micros is not None]
+    if not kept:
+        raise UnpricedRoute(
+            f"nobody knows what {resolved.model!r} would cost for this request, and this key's budget refuses that; "
+            "the operator can give a route of it a price, or the budget `unpriced: allow`",
+            param="model",
+        )
+    return kept
 
 
 def _lossless(candidates: list[Candidate]) -> list[Candidate]:

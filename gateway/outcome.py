@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 
 from gateway.backends import Backend
 from gateway.failing import FailureClass
+from gateway.services.budgets import Allotment
 from gateway.services.generations import NewGeneration
 from gateway.services.spool import Spooled
 from gateway.services.weights import Weight
@@ -149,6 +150,8 @@ class Order:
     requested_model: str
     candidates: tuple[Candidate, ...]
     key_name: str | None = None
+    allotment: Allotment | None = None
+    """The key's budget; None = it has none."""
     submit_by: float = math.inf
     """When nobody waits for pictures any more, on the monotonic clock: after it nothing new is submitted, and what
     was submitted before is followed to its end."""

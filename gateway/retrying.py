@@ -19,7 +19,14 @@ from gateway.resending import Repeats
 from gateway.services.breakers import Sign
 from gateway.services.clock import Clock
 from gateway.submission import Driver
-from normalization.errors import GenerationFailed, ModerationBlocked, OperatorError, UpstreamBusy, UpstreamUnavailable
+from normalization.errors import (
+    BudgetExceeded,
+    GenerationFailed,
+    ModerationBlocked,
+    OperatorError,
+    UpstreamBusy,
+    UpstreamUnavailable,
+)
 from normalization.plan import Call
 
 log = logging.getLogger("imagegate.retrying")
@@ -79,6 +86,8 @@ class Retrying:
     async def _submit(self, order: Order, candidate: Candidate, call: Call, deadline: float) -> CallResult:
         began, backend, model = self.clock.now(), candidate.backend, candidate.plan.model
         result = await self.driver.submit(order, candidate, call, deadline)
+        if isinstance(result.error, BudgetExceeded):  # nothing was submitted
+            return result
         order.progress.attempts.append(result.record)
         sign = sign_of(result)
         backend.circuits.record(model, sign, began=began, outcome=result.record.outcome)

@@ -79,7 +79,7 @@ class Driver:
         except GateTimeout:
             error = Overloaded("the provider's turn did not come before the deadline; try again later")
             return self._not_begun(candidate, call, "queue_timeout", time.monotonic() - queued, error)
-        except ImagegateError as error:  # our own disk or state failed before anything was sent
+        except ImagegateError as error:  # before anything was sent our disk or state failed, or the budget was spent
             return self._not_begun(candidate, call, error.code, time.monotonic() - queued, error)
 
     async def follow(self, order: Order, candidate: Candidate, call: Call, taken: Taken, deadline: float) -> CallResult:
@@ -89,10 +89,10 @@ class Driver:
     def _not_begun(
         self, candidate: Candidate, call: Call, reason: str, seconds: float, error: ImagegateError
     ) -> CallResult:
-        """A call that never was a submission; another route may try where the provider's queue was the reason."""
+        """A call that never was a submission. Another route may try, unless our own disk or state was the reason."""
         self.metrics.not_begun(candidate.plan.provider, reason)
         record = AttemptRecord(candidate.plan.provider, candidate.plan.model, reason, seconds)
-        refused = reason in ("queue_full", "queue_timeout")
+        refused = reason in ("queue_full", "queue_timeout", "budget_exceeded")
         return CallResult(
             places=call.places, record=record, error=error, refused=refused, failure=FailureClass.NOT_SENT
         )
@@ -145,6 +145,7 @@ class _Submission:
                 planned_cost_micros=self._cost(),
                 created=time.time(),
                 operation=self.call.operation,
+                allotment=order.allotment,
             ),
             # Siblings that begin together all name it; once one of them is on record, so is it.
             None if order.progress.begun else order.generation,

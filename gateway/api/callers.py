@@ -11,7 +11,8 @@ from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from starlette.requests import Request
 
-from gateway.config.model import Settings
+from gateway.config.model import KeyEntry, Settings
+from gateway.services.budgets import Allotment
 from gateway.services.sharing import Alone, Sharing
 from gateway.serving.addresses import client_address, counted
 from normalization.errors import AdminRequired, InvalidApiKey
@@ -25,6 +26,10 @@ class Caller:
 
     name: str | None = None
     models: tuple[str, ...] = ("*",)
+    allotment: Allotment | None = None
+    """Its budget; None = it may spend what it likes."""
+    unpriced: bool = True
+    """It may use routes whose price nobody knows."""
 
 
 class Keyring:
@@ -33,7 +38,7 @@ class Keyring:
     def __init__(self, settings: Settings, sharing: Sharing | None = None) -> None:
         """`sharing`: where other processes serve with this one, and hear what is guessed there."""
         self._open = settings.auth.mode == "none"
-        self._callers = [(key.digest.encode(), Caller(key.name, key.models)) for key in settings.auth.keys]
+        self._callers = [(key.digest.encode(), _caller(key)) for key in settings.auth.keys]
         admin = settings.auth.admin_digest
         self._admin = None if admin is None else admin.encode()
         self._private = settings.server.loopback and settings.auth.mode == "none"
@@ -101,6 +106,13 @@ class Keyring:
     def _address(self, request: Request) -> str:
         peer = request.client.host if request.client is not None else ""
         return counted(client_address(peer, request.headers, self._proxies))
+
+
+def _caller(key: KeyEntry) -> Caller:
+    budget = key.budget
+    if budget is None:
+        return Caller(key.name, key.models)
+    return Caller(key.name, key.models, Allotment(budget.micros, budget.per), budget.unpriced == "allow")
 
 
 def _key(request: Request) -> str | None:

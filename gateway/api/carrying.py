@@ -34,13 +34,14 @@ async def begun(
 ) -> AsyncIterator[tuple[Order, Job, Visit]]:
     """The work, under way in a task of its own, and the visit of the client that waits for it; whoever enters ends the
     visit. The caller's limits count it for as long as this is entered; the headers of the answer are set. Raises
-    RateLimitExceeded, Overloaded or Draining."""
+    RateLimitExceeded, BudgetExceeded, Overloaded or Draining."""
     state, seconds = request.state, services.settings.server.deadline_seconds
     claim: Claim | None = getattr(state, "claim", None)
     order = _order(request, caller, prepared, writing, time.monotonic() + seconds)
     try:
         async with services.rates.admit(caller.name, prepared.request.n) as admission:
             state.headers.update(admission.headers)
+            await services.dispatcher.affording.check(order)
             state.headers["x-generation-id"] = order.generation_id
             job, visit = services.start_job(order), Visit(request.is_disconnected)
             job.visits.add(visit)
@@ -90,6 +91,7 @@ def _order(request: Request, caller: Caller, prepared: Prepared, writing: Writin
         requested_model=prepared.resolved.requested,
         candidates=prepared.candidates,
         key_name=caller.name,
+        allotment=caller.allotment,
         submit_by=submit_by,
         base=prepared.base,
         generation=generation,

@@ -32,7 +32,7 @@ async def generations(request: Request) -> ASGIApp:
     async def work() -> ASGIApp:
         model = resolved(request, caller, request.path_params.get("model") or body.get("model"))
         asked = Asked(body, base=base_url(request, services.settings))
-        prepared = services.ordering.prepare(asked, model, strict=strict(request))
+        prepared = services.ordering.prepare(asked, model, strict=strict(request), unpriced=caller.unpriced)
         return await answered(request, services, caller, prepared)
 
     return await once(request, services, caller, body, work)
@@ -52,7 +52,8 @@ async def _edited(request: Request, services: Services, caller: Caller, upload: 
     services.ordering.check(asked, model)
     pictures, mask = await services.intake.take(upload.pictures, upload.mask, param=upload.param)
     asked = replace(asked, pictures=pictures, mask=mask)
-    return await answered(request, services, caller, services.ordering.prepare(asked, model, strict=strict(request)))
+    prepared = services.ordering.prepare(asked, model, strict=strict(request), unpriced=caller.unpriced)
+    return await answered(request, services, caller, prepared)
 
 
 async def variations(request: Request) -> ASGIApp:
@@ -73,7 +74,8 @@ async def _varied(request: Request, services: Services, caller: Caller, upload: 
     body = {name: value for name, value in upload.body.items() if name != "prompt"}
     pictures, _ = await services.intake.take(upload.pictures, None, param=upload.param)
     asked = Asked(body, "edit", pictures, base=base_url(request, services.settings), promptless=True)
-    return await answered(request, services, caller, services.ordering.prepare(asked, model, strict=strict(request)))
+    prepared = services.ordering.prepare(asked, model, strict=strict(request), unpriced=caller.unpriced)
+    return await answered(request, services, caller, prepared)
 
 
 async def answered(request: Request, services: Services, caller: Caller, prepared: Prepared) -> ASGIApp:

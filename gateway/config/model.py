@@ -7,6 +7,7 @@ written, so that one wrong value does not hide them.
 from __future__ import annotations
 
 import hashlib
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,6 +38,7 @@ from gateway.config.fields import (
     refused,
 )
 from gateway.config.limits import Limits
+from gateway.config.logs import Logs
 from gateway.config.redis_url import RedisUrl, redis_url
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "Budget",
     "KeyEntry",
     "Limits",
+    "Logs",
     "ModelEntry",
     "Normalization",
     "ProviderEntry",
@@ -107,6 +110,11 @@ class Budget(Section):
     unpriced: Literal["refuse", "allow"] = Field(
         "refuse", description="Whether the key may use a route whose price is unknown."
     )
+
+    @property
+    def micros(self) -> int:
+        """Micro-dollars. Through text, so that 0.07 is seven cents and not the nearest binary fraction."""
+        return int((Decimal(str(self.usd)) * 1_000_000).to_integral_value())
 
 
 class KeyEntry(Section):
@@ -218,6 +226,7 @@ class Settings(Section):
     normalization: Normalization = Field(
         default_factory=Normalization, description="How requests are fitted to providers."
     )
+    logs: Logs = Field(default_factory=Logs, description="What is logged, and how.")
     limits: Limits = Field(default_factory=Limits, description="Limits; all have defaults.")
     providers: dict[ProviderName, ProviderEntry] = Field(min_length=1, description="Who can make pictures, by name.")
     models: dict[Name, ModelEntry] = Field(min_length=1, description="What callers can ask for, by name.")

@@ -78,9 +78,6 @@ NOT_IN_FORCE = "not yet in force in this version"
 def _idle_limits(settings: Settings) -> Iterator[str]:
     for name in sorted(settings.limits.model_fields_set & NOT_YET):
         yield f"limits.{name}: {NOT_IN_FORCE}"
-    for index, key in enumerate(settings.auth.keys):
-        if key.budget is not None:
-            yield f"{spell(('auth', 'keys', index, 'budget'))}: {NOT_IN_FORCE}; nothing stops spending"
 
 
 def _bare(value: Any) -> Any:

@@ -30,6 +30,9 @@ T = TypeVar("T")
 FILE = "imagegate.sqlite3"
 LINGER_SECONDS = 0.1
 """How long a settlement may wait for company: nobody waits for it, and a commit has a price."""
+LOG_PAGES = 1024
+"""Pages that SQLite's log has room for from the start: a commit that makes its file longer takes about twice as long. A
+little more than what SQLite gathers there before it begins the log anew."""
 RETRY_SECONDS = 1.0
 """After a failed write, before what must not be lost is tried again."""
 
@@ -45,6 +48,7 @@ class SqliteAttempts:
     def __init__(self, data_dir: Path, *, linger_seconds: float = LINGER_SECONDS) -> None:
         connection = open_database(data_dir / FILE, MIGRATIONS)
         try:
+            _lengthen_log(connection, data_dir / f"{FILE}-wal")
             self._life = leases.Life(data_dir, new_id())
             found = leases.interrupt(connection, self._life, time.time())
         except sqlite3.Error as error:
@@ -128,6 +132,15 @@ class SqliteAttempts:
         """Hold on to what this process works on; LEASE_SECONDS after the last time others may take it."""
         until = time.time() + LEASE_SECONDS
         await self.ask(lambda connection: leases.renew(connection, self._life, until))
+
+    @property
+    def owner(self) -> str:
+        """This process, as the records name who works on them."""
+        return self._life.owner
+
+    def gone(self, owners: list[str]) -> list[str]:
+        """Those of the owners whose process, on this machine, has ended."""
+        return self._life.gone(owners)
 
     @property
     def unwritten(self) -> int:
@@ -231,6 +244,20 @@ def read_unsettled(connection: sqlite3.Connection) -> list[Attempt]:
     """Attempts that are not settled, oldest first."""
     found = connection.execute(UNSETTLED).fetchall()
     return [Attempt(NewAttempt(*row[:-3]), *row[-3:]) for row in found]
+
+
+def _lengthen_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Write what only takes room through the log, once; the pages that it took in the file itself are free again."""
+    size: int = connection.execute("PRAGMA page_size").fetchone()[0]
+    if path.exists() and path.stat().st_size >= LOG_PAGES * size:
+        return
+    try:
+        connection.execute("CREATE TABLE IF NOT EXISTS room (content BLOB)")
+        connection.execute("INSERT INTO room VALUES (zeroblob(?))", (LOG_PAGES * size,))
+        connection.execute("DROP TABLE IF EXISTS room")
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    except sqlite3.OperationalError as error:  # the disk may have room for records all the same
+        log.info("commits will be slower at first: %s", error)
 
 
 def _take_write_lock(connection: sqlite3.Connection) -> None:

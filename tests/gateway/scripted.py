@@ -6,12 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from gateway.affording import Affording
 from gateway.backends import Backend
 from gateway.dispatch import Dispatcher
 from gateway.failing import FailureClass
 from gateway.outcome import AttemptRecord, CallResult, Candidate, Delivered, Order
 from gateway.resending import Repeats, Resending
 from gateway.services.breakers import Circuits
+from gateway.services.budgets import Allotment
 from gateway.services.clock import Clock
 from gateway.services.gates import Gate
 from gateway.services.speeds import Speeds
@@ -128,5 +130,9 @@ class ScriptedDriver:
         return [name for name, _ in self.submitted]
 
 
+async def nothing_spent(key_name: str, allotment: Allotment, now: float) -> int:
+    return 0
+
+
 def dispatcher(driver: ScriptedDriver) -> Dispatcher:
-    return Dispatcher(cast("Driver", driver), 40_000_000)
+    return Dispatcher(cast("Driver", driver), 40_000_000, Affording(nothing_spent))

@@ -240,7 +240,7 @@ async def test_who_lets_the_lease_run_out_is_not_heard_any_more(tmp_path: Path) 
         assert rows(tmp_path)[job.id]["fence"] == 2
 
 
-async def test_a_begin_that_is_cancelled_is_settled_as_not_sent(tmp_path: Path) -> None:
+async def test_a_begin_that_is_cancelled_while_it_is_written_is_settled_as_not_sent(tmp_path: Path) -> None:
     attempt = an_attempt()
     async with opened(tmp_path) as attempts:
         task = asyncio.create_task(attempts.begin(attempt))
@@ -253,12 +253,30 @@ async def test_a_begin_that_is_cancelled_is_settled_as_not_sent(tmp_path: Path) 
         assert (row["state"], row["outcome"], row["charge"]) == ("not_sent", "cancelled", "none")
 
 
+async def test_a_begin_that_is_cancelled_before_it_is_written_leaves_nothing(tmp_path: Path) -> None:
+    first, cancelled = an_attempt(), an_attempt()
+    async with opened(tmp_path) as attempts:
+        written = asyncio.create_task(attempts.begin(first))
+        while not attempts.next.begun:  # noqa: ASYNC110  (nothing tells)
+            await asyncio.sleep(0)
+        while attempts.next.begun:  # noqa: ASYNC110  (nothing tells that the writer has it)
+            await asyncio.sleep(0)
+        task = asyncio.create_task(attempts.begin(cancelled))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await written
+        await attempts.ping()
+        assert set(rows(tmp_path)) == {first.id}
+
+
 async def test_a_full_disk_refuses_before_anything_is_sent(tmp_path: Path) -> None:
     async with opened(tmp_path) as attempts:
         (pages,) = await pragma(attempts, "page_count")
         await pragma(attempts, f"max_page_count = {pages}")
         with pytest.raises(StorageFull) as full:
-            await asyncio.gather(*(attempts.begin(an_attempt()) for _ in range(200)))
+            await asyncio.gather(*(attempts.begin(an_attempt(user="u" * 40_000)) for _ in range(200)))
         assert full.value.status == 503
         assert full.value.should_retry is True
         await pragma(attempts, "max_page_count = 1000000")

@@ -66,11 +66,9 @@ def test_an_ordinary_configuration_warns_of_nothing(tmp_path: Path) -> None:
     assert warnings(embedded({}, adapters=KINDS), adapters=KINDS) == []
 
 
-def test_the_documented_example_warns_only_of_what_is_not_yet_in_force() -> None:
+def test_the_documented_example_warns_of_nothing() -> None:
     settings = load(EXAMPLE, {name: f"value-{name}" for name in VARIABLES}, adapters=KINDS)
-    assert warnings(settings, adapters=KINDS) == [
-        "auth.keys[0].budget: not yet in force in this version; nothing stops spending",
-    ]
+    assert warnings(settings, adapters=KINDS) == []
 
 
 @pytest.mark.parametrize(

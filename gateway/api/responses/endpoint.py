@@ -171,7 +171,7 @@ async def _prepared(
         pictures, taken = await services.intake.take(given, mask, param="input")
         asked = replace(asked, pictures=pictures, mask=taken)
     with renamed(question.names):
-        prepared = services.ordering.prepare(asked, model, strict=strict(request))
+        prepared = services.ordering.prepare(asked, model, strict=strict(request), unpriced=caller.unpriced)
     notes = (*notes, *unused)
     if prepared.strict:
         refuse_degraded(notes)
