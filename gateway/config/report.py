@@ -39,8 +39,8 @@ def _pictures(settings: Settings) -> Iterator[str]:
     storage = settings.storage
     if storage.bucket is not None and storage.signing_key is None:
         yield (
-            "storage.signing_key: there is none, so each gateway on the bucket signs with a key of its own, and answers "
-            "404 to the URLs of the others"
+            "storage.signing_key: there is none, so each gateway on the bucket signs with a key of its own, and gives 404 "
+            "for the URLs of the others"
         )
 
 
