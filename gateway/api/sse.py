@@ -20,6 +20,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.api.answer import chunks
 from gateway.api.callers import Caller
 from gateway.api.carrying import begun, parting
+from gateway.api.telling import words_on
 from gateway.container import Services
 from gateway.ordering import Prepared
 from gateway.outcome import Delivered, Ended, Order, Piece, Writing
@@ -65,7 +66,7 @@ class EventStream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         begins = begun(self.request, self.services, self.caller, self.prepared, self.writing)
         async with begins as (order, job, visit):
-            written = False
+            written, words = False, words_on(scope)
             told = self.script(order, job)
             gone = asyncio.ensure_future(_left(receive))
             try:
@@ -73,7 +74,7 @@ class EventStream:
                 await send({"type": "http.response.body", "body": self.opening, "more_body": True})
                 written = await self._tell(told, gone, send) and job.ended
             finally:
-                await parting(self.services.journal, job, visit).tell(scope, written=written)
+                await parting(self.services.journal, job, visit).tell(scope, words, written=written)
                 gone.cancel()
                 await told.aclose()
 

@@ -37,12 +37,19 @@ class Watch(Protocol):
         """`arrived`, once that is certain; must be awaited."""
         ...
 
+    def when_reset(self, then: Lost) -> None:
+        """`Line.when_reset`, unless the client has said something since the answer began."""
+        ...
+
 
 class Line(Protocol):
     """The connection that an answer goes out on."""
 
-    def watch(self) -> Watch:
-        """What becomes of all that is written by now."""
+    words: int
+    """Times that the client has said something."""
+
+    def watch(self, words: int) -> Watch:
+        """What becomes of all that is written by now; `words` as they were when the answer began."""
         ...
 
     def follow(self, work: Coroutine[Any, Any, None]) -> None:
@@ -60,6 +67,12 @@ def line_of(scope: Scope) -> Line | None:
     return found
 
 
+def words_on(scope: Scope) -> int:
+    """Times that the client of a request has said something on its connection."""
+    line = line_of(scope)
+    return 0 if line is None else line.words
+
+
 @dataclass(frozen=True, slots=True)
 class Parting:
     """What is to happen at the end of an answer. `visit`: of the client, where it waited for a job here."""
@@ -68,26 +81,27 @@ class Parting:
     lost: Lost
     visit: Visit | None = None
 
-    async def tell(self, scope: Scope, *, written: bool) -> None:
+    async def tell(self, scope: Scope, words: int, *, written: bool) -> None:
         """Tell what becomes of an answer that was just `written`, before anything else is awaited: at once where that
-        is known, and else as soon as it is, which the request does not wait for."""
+        is known, and else as soon as it is, which the request does not wait for. `words`: `words_on` its connection
+        when it began, since who has it all may speak before we know that it is over."""
         line = line_of(scope)
         if line is None or not written:
             await asyncio.shield(self.reached(written))
             return
-        watch = line.watch()
+        watch = line.watch(words)
         if self.visit is not None:
             self.visit.arrived = watch.arrived
-        line.follow(self._followed(line, watch))
+        line.follow(self._followed(watch))
 
-    async def _followed(self, line: Line, watch: Watch) -> None:
+    async def _followed(self, watch: Watch) -> None:
         arrived = False
         try:
             arrived = await watch.end()
         finally:
             await asyncio.shield(self.reached(arrived))
         if arrived:
-            line.when_reset(self.lost)
+            watch.when_reset(self.lost)
 
 
 class Told:
@@ -102,11 +116,13 @@ class Told:
         return cls(request, JsonPieces(pieces), parting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        written = False
+        written, words = False, words_on(scope)
 
         async def watched(message: Message) -> None:
-            nonlocal written
-            if message["type"] == "http.response.body" and not message.get("more_body", False):
+            nonlocal written, words
+            if message["type"] == "http.response.start":
+                words = words_on(scope)
+            elif message["type"] == "http.response.body" and not message.get("more_body", False):
                 # Before the last one: after it the server says of everybody that they are gone.
                 written = not await self._request.is_disconnected()
             await send(message)
@@ -117,4 +133,4 @@ class Told:
             written = False
             raise
         finally:
-            await self._parting.tell(scope, written=written)
+            await self._parting.tell(scope, words, written=written)

@@ -47,7 +47,7 @@ class Line:
 
     def __init__(self, transport: asyncio.Transport, seconds: float, tasks: set[asyncio.Task[Any]]) -> None:
         self._transport, self.seconds, self._tasks = transport, seconds, tasks
-        self._watching = 0
+        self._watches: set[Watch] = set()
         self._flushed = True  # at the last look this process held nothing back
         self._ended = False
         self._stirred = asyncio.Event()
@@ -55,11 +55,13 @@ class Line:
         self._rest: socket.socket | None = None  # what the system still sends after our end of it is closed
         self._was_reset = False
         self._then: list[Callable[[], Awaitable[None]]] = []
+        self.words = 0
+        """Times that the client has said something."""
 
-    def watch(self) -> Watch:
-        """What becomes of all that is written by now. It is looked at once at this moment: connections that end with
-        their answer are lost before anybody can wait."""
-        return Watch(self)
+    def watch(self, words: int) -> Watch:
+        """What becomes of all that is written by now; `words` as they were when the answer began. It is looked at once
+        at this moment: connections that end with their answer are lost before anybody can wait."""
+        return Watch(self, words)
 
     def follow(self, work: Coroutine[Any, Any, None]) -> None:
         """Go on with what the request is not to wait for."""
@@ -76,7 +78,11 @@ class Line:
             self._tell(then)
 
     def heard(self) -> None:
-        """The client has said something more, and with it what it has taken."""
+        """The client has said something more, and with it what it has taken: before another answer is written, the
+        last one is looked at."""
+        self.words += 1
+        for watch in self._watches:
+            watch.arrived()
         self._then.clear()
         self._stirred.set()
 
@@ -89,7 +95,7 @@ class Line:
         whole = self._flushed or (error is None and not cut)
         left = _unacknowledged(self._transport.get_extra_info("socket"))
         self._whole, self._was_reset = whole and not left, error is not None
-        if self._watching and whole and left and error is None:
+        if self._watches and whole and left and error is None:
             self._rest = _kept(self._transport.get_extra_info("socket"))
         self._ended = True
         self._stirred.set()
@@ -104,14 +110,14 @@ class Line:
 
         self.follow(told())
 
-    def begin(self) -> None:
+    def begin(self, watch: Watch) -> None:
         """Somebody watches."""
-        self._watching += 1
+        self._watches.add(watch)
 
-    def end(self) -> None:
+    def end(self, watch: Watch) -> None:
         """Somebody watches no more."""
-        self._watching -= 1
-        if not self._watching and self._rest is not None:
+        self._watches.discard(watch)
+        if not self._watches and self._rest is not None:
             self._rest.close()
 
     def left(self) -> int | None:
@@ -135,9 +141,9 @@ class Line:
 class Watch:
     """What becomes of one answer; `end` must be awaited."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        line.begin()
+    def __init__(self, line: Line, words: int) -> None:
+        self._line, self._words = line, words
+        line.begin(self)
         self._left = line.left()
         self._over = False
 
@@ -146,6 +152,11 @@ class Watch:
         if self._left and not self._over:
             self._left = self._line.left()
         return self._left == 0
+
+    def when_reset(self, then: Callable[[], Awaitable[None]]) -> None:
+        """`Line.when_reset`, unless the client has said something since this answer began."""
+        if self._line.words == self._words:
+            self._line.when_reset(then)
 
     async def end(self) -> bool:
         """`arrived`, once it has, or cannot any more: the connection has ended, or nothing was taken for too long."""
@@ -162,7 +173,7 @@ class Watch:
             return self._left == 0
         finally:
             self._over = True
-            line.end()
+            line.end(self)
 
 
 def _kept(of: socket.socket | None) -> socket.socket | None:
