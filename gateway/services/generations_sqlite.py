@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from gateway.services.attempts import new_id
 from gateway.services.attempts_sqlite import SqliteAttempts
+from gateway.services.budgets import dollars
+from gateway.services.budgets_sqlite import let_go
 from gateway.services.generations import Ages, Ended, Generation, NewGeneration, Submission
 from gateway.services.generations_rows import ended_row, generation_of
 from gateway.services.generations_schema import (
@@ -25,6 +29,8 @@ from gateway.services.generations_schema import (
     UNDELIVERED,
 )
 from gateway.services.ledger_schema import OLD_REQUESTS
+
+log = logging.getLogger("imagegate.attempts")
 
 
 class SqliteGenerations:
@@ -81,6 +87,7 @@ class SqliteGenerations:
             (OLD_ANSWERS, ages.answers),
             (OLD_KEYS, ages.keys),
         )
+        await self._let_go()
         swept = 0
         for statement, before in steps:
             while (found := await self._attempts.ask(_doing(statement, before))) > 0:
@@ -88,6 +95,18 @@ class SqliteGenerations:
                 if found < SWEEP_AT_ONCE:
                     break
         return swept
+
+    async def _let_go(self) -> None:
+        """Give back what nobody has found out about, and say so: the operator may want to look at the provider's
+        bill."""
+        for each in await self._attempts.ask(lambda connection: let_go(connection, time.time())):
+            log.warning(
+                "submission %s has held %s of the budget of %r for 7 days, and nobody knows whether it was charged: "
+                "the budget has it back",
+                each.attempt_id,
+                dollars(each.micros),
+                each.key_name,
+            )
 
     async def _one(self, statement: str, *given: object) -> Generation | None:
         def look(connection: sqlite3.Connection) -> Generation | None:
