@@ -88,7 +88,7 @@ def create_app(settings: Settings, sharing: Sharing | None = None) -> Starlette:
         finally:
             await services.close()
 
-    middleware = [Middleware(Front, kept=services.keep)]
+    middleware = [Middleware(Front, kept=services.keep, traces=services.traces)]
     if settings.server.cors_origins:
         cors = Middleware(
             CORSMiddleware,

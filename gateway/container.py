@@ -41,9 +41,11 @@ from gateway.services.storage import Storage
 from gateway.services.storages import open_storage
 from gateway.services.weights import Weights
 from gateway.submission import Driver
+from gateway.telemetry import context
 from gateway.telemetry.exposition import Told, Values
 from gateway.telemetry.gauges import readings
 from gateway.telemetry.metrics import Metrics
+from gateway.telemetry.redaction import REDACTOR, secrets_of
 from gateway.telemetry.traces import open_traces
 from normalization.errors import Draining, ImagegateError, InternalError, OperatorError, Overloaded
 from normalization.pictures import FinishOptions, Limits
@@ -90,6 +92,7 @@ class Services:
         self.state: State
         self.books: Bookkeeper
         self.journal: Journal
+        REDACTOR.learn(secrets_of(settings))
         self.metrics = Metrics(settings.models)
         self.traces = open_traces(os.environ)
         self.keepers: list[Kept] = [self.metrics.request]
@@ -110,6 +113,7 @@ class Services:
     def reload(self, settings: Settings) -> None:
         """Take over providers, models, keys and how requests are fitted; the rest holds until a restart. Work under
         way goes on as it was planned."""
+        REDACTOR.learn(secrets_of(settings))
         merged = taken_over(self.settings, settings)
         backends = build_backends(merged, self.backends, self.sharing)
         catalogue = Catalogue(merged)
@@ -278,6 +282,7 @@ class Services:
 
     async def _carried(self, job: Job, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
         order = job.order
+        context.of_work(order, prompts=self.settings.logs.prompts)
         try:
             outcome = await work()
             if order.writing is not None:

@@ -25,6 +25,7 @@ from gateway.services.failpoints import reach
 from gateway.services.gates import GateFull, GateTimeout
 from gateway.services.hosting import SLICE, Hosting
 from gateway.services.wakes import Wakes
+from gateway.telemetry.context import of_attempt
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.traces import Traces
 from normalization.errors import (
@@ -165,7 +166,10 @@ class _Submission:
     async def _ended_well(self, work: Coroutine[Any, Any, CallResult]) -> CallResult:
         """What the work comes to, and that on record."""
         order, address = self.order, self.target.base_url
-        with self.driver.traces.submission(order, self.candidate, self.call, address) as span:
+        with (
+            of_attempt(self.attempt),
+            self.driver.traces.submission(order, self.candidate, self.call, address) as span,
+        ):
             result = await self._worked(work)
             span.ended(result)
         reach("before_settle")

@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 
 from gateway.config.entries import ModelEntry, PriceEntry, ProviderEntry, RouteEntry
 from gateway.config.limits import NOT_YET, Limits
+from gateway.config.logs import Logs
 from gateway.config.model import Auth, Budget, KeyEntry, Normalization, Outbound, Server, State, Storage
 from normalization.capabilities import behaviors
 from normalization.errors import ConfigurationError, ImagegateError
@@ -88,6 +89,7 @@ SECTIONS: Mapping[str, type[BaseModel]] = {
     "storage": Storage,
     "network": Outbound,
     "normalization": Normalization,
+    "logs": Logs,
     "providers.NAME": ProviderEntry,
     "models.NAME": ModelEntry,
     "models.NAME.routes[]": RouteEntry,

@@ -16,11 +16,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.api.account import Account, Kept
+from gateway.api.account import UNKNOWN, Account, Kept
 from gateway.services.spool import request_scope
+from gateway.telemetry.context import of_request
+from gateway.telemetry.traces import Traces
 from normalization.errors import ImagegateError, InternalError, MethodNotAllowed, NotFound, UpstreamBusy
 
 log = logging.getLogger("imagegate.http")
+
+QUIET = frozenset(
+    {"/healthz", "/readyz", "/health/liveness", "/health/liveliness", "/health/readiness", "/metrics", "/openapi.json"}
+)
+"""Endpoints that machines ask all day."""
 
 RETRY_AFTER_SECONDS = 5
 """What a client is told to wait where nobody knows better."""
@@ -30,9 +37,10 @@ class Front:
     """ASGI middleware. What an endpoint puts into `request.state.headers` rides on its answer, error or not. `kept` is
     given the account of each request once it is over."""
 
-    def __init__(self, app: ASGIApp, kept: Kept = lambda _: None) -> None:
+    def __init__(self, app: ASGIApp, kept: Kept = lambda _: None, traces: Traces | None = None) -> None:
         self.app = app
         self.kept = kept
+        self.traces = traces or Traces()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,19 +63,42 @@ class Front:
                 account.bytes_out += len(message.get("body", b""))
 
         try:
-            with request_scope():
-                await self.app(scope, receive, with_headers)
+            with request_scope(), of_request(account.request_id), self.traces.request(scope) as span:
+                try:
+                    await self.app(scope, receive, with_headers)
+                finally:
+                    span.answered(account)
         finally:
             account.seconds = time.monotonic() - account.began
             self.kept(account)
-        log.info(
-            "%s %s %d %.0f ms",
-            account.method,
-            account.path,
-            account.status,
-            account.seconds * 1000,
-            extra={"request_id": account.request_id},
-        )
+            _told(account)
+
+
+def _told(account: Account) -> None:
+    """A line of the log for each request; those that only look after the gateway are of interest to few."""
+    level = logging.DEBUG if account.endpoint in QUIET else logging.INFO
+    if not log.isEnabledFor(level):
+        return
+    log.log(
+        level,
+        "request",
+        extra={
+            "request_id": account.request_id,
+            "method": account.method[:16],
+            "endpoint": account.endpoint,
+            "path": None if account.endpoint != UNKNOWN else account.path[:200],
+            "status": account.status,
+            "code": account.code,
+            "seconds": round(account.seconds, 3),
+            "bytes_out": account.bytes_out,
+            "key": account.key_name,
+            "model": None if account.model == UNKNOWN else account.model,
+            "provider": account.provider,
+            "generation_id": account.generation_id,
+            "images": account.images or None,
+            "degraded": [name for name, _ in account.degraded] or None,
+        },
+    )
 
 
 class Refusals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import socket
 import sys
@@ -15,7 +16,10 @@ from gateway.cli.failure import CommandFailed
 from gateway.cli.open_files import allow
 from gateway.config.model import Settings
 from gateway.config.references import exposure
+from gateway.telemetry.logs import logging_to
 from normalization.errors import ConfigurationError
+
+log = logging.getLogger("imagegate")
 
 WORKERS_MOST = 256
 
@@ -33,11 +37,12 @@ def run(args: argparse.Namespace) -> int:
     print_warnings(settings)
     # Until uvicorn takes over, and when it hands the signal back after a graceful end, SIGTERM is an ordinary exit.
     signal.signal(signal.SIGTERM, _stopped)
-    if args.workers == 1:
+    with logging_to(sys.stderr, settings.logs):
+        if args.workers > 1:
+            return _serve_together(settings, args)
         allow()
         with _listener(settings.server.host, settings.server.port) as listener:
             return _serve(settings, listener, lambda: settings_of(args))
-    return _serve_together(settings, args)
 
 
 def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Settings]) -> int:
@@ -91,10 +96,9 @@ def _serve_together(settings: Settings, args: argparse.Namespace) -> int:
 
 def _reloaded(trouble: str | None) -> None:
     if trouble is None:
-        said = "reloaded: providers, models, keys and normalization"
+        log.info("reloaded: providers, models, keys and normalization")
     else:
-        said = f"not reloaded, the running configuration stays:\n{trouble}"
-    print(said, file=sys.stderr, flush=True)
+        log.error("not reloaded, the running configuration stays:\n%s", trouble)
 
 
 def _overridden(settings: Settings, args: argparse.Namespace) -> Settings:

@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 from gateway.cli import reported
 from gateway.cli.listening import Hooks, Watched, server
 from gateway.cli.open_files import allow
+from gateway.services.redis.sharing import redis_sharing
+from gateway.telemetry.logs import logging_to
 from gateway.workers.channel import Channel
 from gateway.workers.shared import Coordinated
 from gateway.workers.supervisor import Handed, settings_of_text
@@ -29,14 +31,19 @@ def main(connection: int, listener: int) -> int:
     for inherited in (connection, listener):
         os.set_inheritable(inherited, False)
     handed: Handed = pickle.load(sys.stdin.buffer)  # noqa: S301  (from our own parent)
-    return reported(lambda: _serve(handed, Channel(socket.socket(fileno=connection)), socket.socket(fileno=listener)))
+    with logging_to(sys.stderr, handed.settings.logs):
+        return reported(
+            lambda: _serve(handed, Channel(socket.socket(fileno=connection)), socket.socket(fileno=listener))
+        )
 
 
 def _serve(handed: Handed, channel: Channel, listener: socket.socket) -> int:
     from gateway.app import create_app
 
     allow()
-    settings, sharing = handed.settings, Coordinated(channel, handed.part)
+    settings, house = handed.settings, Coordinated(channel, handed.part)
+    # With a Redis server the workers of all replicas count there; what one machine divides stays divided by it.
+    sharing = redis_sharing(settings, house) or house
     app = create_app(settings, sharing)
     services = app.state.services
 

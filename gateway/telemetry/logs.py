@@ -1,0 +1,143 @@
+"""The log: one JSON object a line, or words where a person looks on. What `logging` is told anywhere comes here.
+
+Lines are written by a thread of their own: a log that nobody reads must not stop a gateway. What cannot be written is
+dropped, and said once there is room again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any, Final, TextIO
+
+import orjson
+import structlog
+from structlog.contextvars import merge_contextvars
+from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
+from structlog.typing import Processor
+
+from gateway.config.logs import Logs
+from gateway.telemetry.redaction import REDACTOR
+
+LINES_MOST: Final = 10_000
+"""Lines that wait to be written."""
+FLUSH_SECONDS: Final = 2.0
+"""How long the end of the process waits for them."""
+
+LIBRARIES: Final = ("aiohttp", "asyncio", "httpcore", "httpx", "multipart", "urllib3", "uvicorn", "opentelemetry")
+"""What others have to say is heard when it is a warning."""
+
+Event = MutableMapping[str, Any]
+
+
+class Written(logging.Handler):
+    """Writes formatted records to a stream, from a thread of its own."""
+
+    def __init__(self, stream: TextIO, lines_most: int = LINES_MOST) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: queue.Queue[str | None] = queue.Queue(lines_most)
+        self._dropped = 0
+        # A daemon: who does not read the log must not keep the process alive either.
+        self._thread = threading.Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.put_nowait(self.format(record))
+        except queue.Full:
+            self._dropped += 1
+        except Exception:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """The usual way quotes the record as it came, secrets included."""
+        with contextlib.suppress(queue.Full):
+            self._lines.put_nowait(f"a record of {record.name} could not be written")
+
+    def close(self) -> None:
+        super().close()
+        with contextlib.suppress(queue.Full):
+            self._lines.put(None, timeout=FLUSH_SECONDS)
+            self._thread.join(FLUSH_SECONDS)
+
+    def _run(self) -> None:
+        while (line := self._lines.get()) is not None:
+            self._write(line)
+            if dropped := self._dropped:
+                self._dropped -= dropped
+                self._write(orjson.dumps({"level": "warning", "event": "lines were lost", "lines": dropped}).decode())
+
+    def _write(self, line: str) -> None:
+        """A line at a time: other processes write to the same pipe, which keeps short writes whole."""
+        with contextlib.suppress(OSError, ValueError):  # nobody is there to be told
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+
+@contextlib.contextmanager
+def logging_to(stream: TextIO, logs: Logs) -> Iterator[None]:
+    """Have everything that is logged written there for as long as the block lasts."""
+    handler = Written(stream)
+    handler.setFormatter(_formatter(logs, terminal=stream.isatty()))
+    root = logging.getLogger()
+    before = {name: logging.getLogger(name).level for name in (None, "imagegate", *LIBRARIES)}
+    level = logging.getLevelNamesMapping()[logs.level.upper()]
+    root.setLevel(max(level, logging.INFO))
+    logging.getLogger("imagegate").setLevel(level)
+    for name in LIBRARIES:
+        logging.getLogger(name).setLevel(max(level, logging.WARNING))
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+        for known, was in before.items():
+            logging.getLogger(known).setLevel(was)
+
+
+def _formatter(logs: Logs, *, terminal: bool) -> logging.Formatter:
+    readable = logs.format == "text" or (logs.format == "auto" and terminal)
+    last: list[Processor] = (
+        [_for_people, structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
+        if readable
+        else [_in_order, structlog.processors.JSONRenderer(serializer=_json)]
+    )
+    return ProcessorFormatter(
+        foreign_pre_chain=[
+            merge_contextvars,
+            ExtraAdder(),
+            add_log_level,
+            add_logger_name,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+        ],
+        processors=[ProcessorFormatter.remove_processors_meta, structlog.processors.format_exc_info, _redacted, *last],
+    )
+
+
+def _redacted(logger: object, method: str, event: Event) -> Event:
+    return {name: REDACTOR.scrubbed(value) for name, value in event.items() if name not in _NOISE and value is not None}
+
+
+_NOISE: Final = frozenset({"asctime", "color_message", "message", "taskName"})
+_FIRST: Final = ("time", "level", "logger", "event")
+
+
+def _in_order(logger: object, method: str, event: Event) -> Event:
+    return {name: event[name] for name in _FIRST if name in event} | {
+        name: value for name, value in event.items() if name not in _FIRST
+    }
+
+
+def _for_people(logger: object, method: str, event: Event) -> Event:
+    """What structlog's renderer for people looks for under names of its own."""
+    event["timestamp"] = event.pop("time")
+    return event
+
+
+def _json(event: Mapping[str, Any], **_: Any) -> str:
+    return orjson.dumps(event, option=orjson.OPT_NON_STR_KEYS).decode()
