@@ -33,6 +33,7 @@ from gateway.services.codecs import CodecPool, PoolSettings
 from gateway.services.gates import GateFull
 from gateway.services.hosting import Hosting
 from gateway.services.intake import Intake
+from gateway.services.redis.sharing import RedisSharing, redis_sharing
 from gateway.services.sharing import TALLY, Alone, Sharing
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.spool import Spool
@@ -73,7 +74,9 @@ class Services:
         """`restore`: jobs that other processes left are taken up; None = they are left alone. `sharing`: where other
         processes serve with this one."""
         self.settings = settings
-        self.sharing = sharing or Alone()
+        self.sharing = sharing or redis_sharing(settings) or Alone()
+        self.redis = self.sharing.connection if isinstance(self.sharing, RedisSharing) else None
+        """Where replicas share records too."""
         self._restore = restore
         self.created = int(time.time())
         self.catalogue = Catalogue(settings)
@@ -336,3 +339,5 @@ class Services:
         await self.storage.close()
         await asyncio.to_thread(self.traces.close)
         self.sharing.close()
+        if self.redis is not None:
+            await self.redis.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -143,7 +144,7 @@ class RedisRates:
         self.numbers = itertools.count(1)
         self.ttl = max(int(2 * MINUTE), replica.ttl)
         self.entries: dict[str, Limited] = {}
-        self._admitted_alone: list[tuple[str, float, int]] = []
+        self._alone: deque[tuple[str, float, int]] = deque()
         self.configure(entries)
         replica.join("rates", self)
 
@@ -191,7 +192,10 @@ class RedisRates:
 
     def alone(self, key: str, images: int) -> None:
         """A request was admitted while nobody counts for all."""
-        self._admitted_alone.append((key, self.clock(), images))
+        now = self.clock()
+        self._alone.append((key, now, images))
+        while self._alone[0][1] <= now - MINUTE:
+            self._alone.popleft()
 
     # ---- what a member does
 
@@ -199,7 +203,7 @@ class RedisRates:
         self.configure(self.entries.values())  # by as many as are alive now
 
     def back(self, before: str) -> Iterable[Command]:
-        told, self._admitted_alone = self._admitted_alone, []
+        told, self._alone = self._alone, deque()
         now, offset = self.clock(), self.replica.connection.now() - self.clock()
         for key in self.entries:
             meanwhile: list[str | float] = []
