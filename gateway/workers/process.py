@@ -14,7 +14,6 @@ from gateway.cli import reported
 from gateway.cli.listening import Hooks, Watched, server
 from gateway.cli.open_files import allow
 from gateway.services.redis.sharing import redis_sharing
-from gateway.services.redis.sharing import redis_sharing
 from gateway.telemetry.logs import logging_to
 from gateway.workers.channel import Channel
 from gateway.workers.shared import Coordinated
