@@ -69,6 +69,7 @@ class Bucket:
 
     def __init__(self, url: BucketUrl) -> None:
         """Raises ConfigurationError where the variables say nothing usable. Connects to nothing yet."""
+        self.url = url
         try:
             self._store = _store(url)
         except (BaseError, ValueError, OSError) as error:

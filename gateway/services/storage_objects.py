@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.config.buckets import BucketUrl
 from gateway.services.storage import CHUNK_BYTES, Content, Stored, Usage, pieces_of
-from gateway.services.storage_places import KEPT, PICTURES, hour_of, key_of, mark_of, new_place, place_of
+from gateway.services.storage_places import KEPT, PICTURES, hour_of, key_of, mark_of, new_place, ours, place_of
 from gateway.services.storage_waiting import Waiting
 from normalization.errors import ConfigurationError, OperatorError, StateUnavailable
 from normalization.vocabulary import Format
@@ -72,16 +71,14 @@ class ObjectStorage:
 
     def __init__(
         self,
-        url: BucketUrl,
+        bucket: Bucket,
         data_dir: Path,
         *,
         retention_seconds: float,
         floor_bytes: int,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Raises ConfigurationError where the library is not installed, or the environment says nothing usable."""
-        self._url = url
-        self._bucket = _bucket(url)
+        self._bucket = bucket
         self._waiting = Waiting(data_dir, floor_bytes)
         self._retention_seconds = retention_seconds
         self._clock = clock
@@ -109,37 +106,41 @@ class ObjectStorage:
         except (StateUnavailable, TimeoutError) as error:
             why = error.detail if isinstance(error, StateUnavailable) else f"no answer within {START_SECONDS:g} s"
             raise ConfigurationError(
-                f"storage.url: {self._url}: {doing} failed: {why}; accepted: a bucket that the credentials in the "
-                "environment may write, read, list and delete in"
+                f"storage.url: {self._bucket.url}: {doing} failed: {why}; accepted: a bucket in which the "
+                "credentials of the environment may write, read, list and delete"
             ) from error
         self._is_well()
         self._move_soon()
 
     async def put(self, content: Content, format: Format, *, durable: bool = True, seconds: float | None = None) -> str:
-        due = math.ceil(self._clock() + (self._retention_seconds if seconds is None else seconds))
-        place = new_place(format, due)
+        due = self._clock() + (self._retention_seconds if seconds is None else seconds)
+        place = new_place(format, math.ceil(due))
         await self._keep(place.name, pieces_of(content), format.media_type, durable=durable)
         return place.name
 
     async def prolong(self, name: str, seconds: float) -> None:
         place, due = place_of(name), math.ceil(self._clock() + seconds)
         if place is not None and due > place.due:  # a mark of a picture that is gone does no harm, and goes as well
-            mark = place.mark(due)
-            await self._keep(mark, NOTHING, "text/plain", durable=True)
+            await self._keep(place.mark(due), NOTHING, "text/plain", durable=True)
 
     async def open(self, name: str) -> Stored | None:
         place = place_of(name)
         if place is None:
             return None
+        found, trouble = None, None
         try:
             found = await self._bucket.head(place.key)
-        except StateUnavailable:
-            waiting = await self._waiting.open(name, place.format)
-            if waiting is None:
-                raise
-            return waiting
+        except StateUnavailable as error:
+            trouble = error
         if found is None:
-            return await self._waiting.open(name, place.format)
+            waiting = await self._waiting.open(name, place.format)
+            if waiting is not None:
+                return waiting
+            if trouble is not None:
+                raise trouble
+            found = await self._bucket.head(place.key)  # it may have moved just now
+            if found is None:
+                return None
         return ObjectStored(name, place.format, found.modified, found.size, place.key, self._bucket)
 
     async def delete(self, name: str) -> None:
@@ -163,7 +164,7 @@ class ObjectStorage:
         marks: dict[str, list[tuple[int, str]]] = {}
         async for page in self._bucket.objects(f"{KEPT}/{hour}"):
             for found in page:
-                marked = mark_of(found.key.rpartition("/")[2])
+                marked = mark_of(ours(found.key) or "")
                 if marked is not None:
                     marks.setdefault(marked[0].name, []).append((marked[1], found.key))
         kept = {name for name, of_one in marks.items() if max(of_one)[0] >= now}
@@ -176,19 +177,16 @@ class ObjectStorage:
         return swept
 
     async def _delete_due(self, page: Sequence[Found], kept: set[str], now: float) -> int:
-        old = []
-        for found in page:
-            place = place_of(found.key.rpartition("/")[2])
-            if place is not None and place.key == found.key and place.due < now and place.name not in kept:
-                old.append(found.key)
+        places = [place for found in page if (place := place_of(ours(found.key) or "")) is not None]
+        old = [place.key for place in places if place.due < now and place.name not in kept]
         await self._bucket.delete(old)
         return len(old)
 
     async def usage(self) -> Usage:
         files = size = 0
         async for page in self._bucket.objects(PICTURES):
-            ours = [found.size for found in page if place_of(found.key.rpartition("/")[2]) is not None]
-            files, size = files + len(ours), size + sum(ours)
+            sizes = [found.size for found in page if ours(found.key)]
+            files, size = files + len(sizes), size + sum(sizes)
         return Usage(files, size)
 
     async def free_bytes(self) -> None:
@@ -289,16 +287,3 @@ class ObjectStorage:
         await self._put(name, [memoryview(data)], "text/plain" if place is None else place.format.media_type)
         await self._waiting.remove(name)
         log.info("%s is in the bucket now", name)
-
-
-def _bucket(url: BucketUrl) -> Bucket:
-    try:
-        from gateway.services.bucket import Bucket
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] != "obstore":
-            raise
-        raise ConfigurationError(
-            f"storage.url: {url}: the library for buckets is not installed; make setup EXTRAS=s3 installs it, or "
-            "pip install 'imagegate[s3]'"
-        ) from None
-    return Bucket(url)

@@ -62,6 +62,12 @@ def hour_of(due: float) -> str:
     return f"{datetime.fromtimestamp(due, UTC):%Y-%m-%dT%H}"
 
 
+def ours(key: str) -> str | None:
+    """The name of the picture or mark that lies there; None where it is not one that we have put there."""
+    name = key.rpartition("/")[2]
+    return name if key_of(name) == key else None
+
+
 def key_of(name: str) -> str | None:
     """The key of a picture or a mark; None where the text is no name of either."""
     marked = mark_of(name)

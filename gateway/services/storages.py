@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from gateway.config.buckets import BucketUrl
 from gateway.config.model import Settings
 from gateway.services.storage import Storage
 from gateway.services.storage_file import FileStorage
 from gateway.services.storage_memory import MemoryStorage
 from gateway.services.storage_objects import ObjectStorage
+from normalization.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gateway.services.bucket import Bucket
 
 
 async def open_storage(settings: Settings) -> Storage:
@@ -22,7 +29,7 @@ async def open_storage(settings: Settings) -> Storage:
             most_bytes=settings.limits.disk_bytes,
         )
     objects = ObjectStorage(
-        storage.bucket, data_dir, retention_seconds=storage.retention_seconds, floor_bytes=floor_bytes
+        open_bucket(storage.bucket), data_dir, retention_seconds=storage.retention_seconds, floor_bytes=floor_bytes
     )
     try:
         await objects.start()
@@ -30,3 +37,17 @@ async def open_storage(settings: Settings) -> Storage:
         await objects.close()
         raise
     return objects
+
+
+def open_bucket(url: BucketUrl) -> Bucket:
+    """Raises ConfigurationError where the library is not installed, or the environment says nothing usable."""
+    try:
+        from gateway.services.bucket import Bucket
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "obstore":
+            raise
+        raise ConfigurationError(
+            f"storage.url: {url}: the library for buckets is not installed; make setup EXTRAS=s3 installs it, or "
+            "pip install 'imagegate[s3]'"
+        ) from None
+    return Bucket(url)

@@ -5,16 +5,22 @@ from __future__ import annotations
 import logging
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from moto.server import ThreadedMotoServer
 
 from gateway.config.buckets import BucketUrl, Cloud
+from gateway.services.bucket import Bucket
+from gateway.services.storage import Stored
 from gateway.services.storage_objects import ObjectStorage
+from gateway.services.storages import open_bucket
 from tests.faults.happenings import Purpose
+from tests.faults.proxy import Proxy
 
+DAY, HOUR = 86_400.0, 3600.0
+NOW = 1_760_000_000.0
 BUCKET = "picturesofours"
 """Google's client escapes a hyphen, which this server would not undo."""
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret-of-tests", "AWS_REGION": "us-east-1"}
@@ -68,9 +74,40 @@ def objects(
     prefix: str,
     *,
     cloud: Cloud = "s3",
-    retention_seconds: float = 86_400.0,
+    retention_seconds: float = DAY,
     clock: Callable[[], float] = time.time,
 ) -> ObjectStorage:
     """A storage on the server that the environment names, not yet started."""
-    url = BucketUrl(cloud, BUCKET, prefix)
-    return ObjectStorage(url, data_dir, retention_seconds=retention_seconds, floor_bytes=0, clock=clock)
+    bucket = open_bucket(BucketUrl(cloud, BUCKET, prefix))
+    return ObjectStorage(bucket, data_dir, retention_seconds=retention_seconds, floor_bytes=0, clock=clock)
+
+
+@asynccontextmanager
+async def opened(
+    tmp_path: Path, *, clock: Callable[[], float] = lambda: NOW, start: bool = True
+) -> AsyncIterator[ObjectStorage]:
+    """A storage of a day under a prefix of the test's own."""
+    storage = objects(tmp_path, f"of/{tmp_path.name}", clock=clock)
+    try:
+        if start:
+            await storage.start()
+        yield storage
+    finally:
+        await storage.close()
+
+
+async def read(stored: Stored | None, start: int = 0) -> bytes:
+    assert stored is not None
+    return b"".join([chunk async for chunk in stored.chunks(start)])
+
+
+def bucket(tmp_path: Path) -> Bucket:
+    return Bucket(BucketUrl("s3", BUCKET, f"of/{tmp_path.name}"))
+
+
+async def keys(tmp_path: Path) -> list[str]:
+    return sorted([found.key async for page in bucket(tmp_path).objects("") for found in page])
+
+
+def puts(proxy: Proxy) -> int:
+    return sum(each.purpose == "submit" for each in proxy.exchanges)
