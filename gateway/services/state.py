@@ -12,6 +12,12 @@ from gateway.services.generations import Generations
 from gateway.services.generations_sqlite import SqliteGenerations
 from gateway.services.ledger import Ledger
 from gateway.services.ledger_sqlite import SqliteLedger
+from gateway.services.redis.connection import RedisConnection
+from gateway.services.replicas import outbox
+from gateway.services.replicas.generations import SharedGenerations
+from gateway.services.replicas.ledger import SharedLedger
+from gateway.services.replicas.opening import keeping_of, open_shared
+from gateway.services.replicas.responses import SharedResponses
 from gateway.services.responses import Responses
 from gateway.services.responses_memory import MemoryResponses
 from gateway.services.responses_sqlite import SqliteResponses
@@ -33,12 +39,27 @@ class State:
         await self.responses.close()
 
 
-async def open_state(settings: Settings) -> State:
-    """The records under `server.data_dir`. Raises StorageFull, StateUnavailable, or ConfigurationError where they are
-    of a newer version."""
+async def open_state(settings: Settings, redis: RedisConnection | None = None) -> State:
+    """The records under `server.data_dir`; `redis`: what the replicas that share them tell each other by. Raises
+    StorageFull, StateUnavailable, or ConfigurationError where they are of a newer version."""
     data_dir = settings.server.data_dir
-    attempts = await asyncio.to_thread(SqliteAttempts, data_dir)
-    responses: Responses = (
-        MemoryResponses() if settings.storage.url == "memory" else await asyncio.to_thread(SqliteResponses, data_dir)
+    if redis is None:
+        await asyncio.to_thread(outbox.forget, data_dir)
+        attempts = await asyncio.to_thread(SqliteAttempts, data_dir)
+        ledger = SqliteLedger(attempts, data_dir)
+        return State("sqlite", attempts, SqliteGenerations(attempts), await _responses(settings), ledger)
+    opened = await open_shared(data_dir, redis, keeping_of(settings.limits, settings.storage.retention_seconds))
+    local, others = opened.attempts.local, opened.others
+    return State(
+        "redis",
+        opened.attempts,
+        SharedGenerations(SqliteGenerations(local), others),
+        SharedResponses(await _responses(settings), redis),
+        SharedLedger(SqliteLedger(local, data_dir), others.spending),
     )
-    return State("sqlite", attempts, SqliteGenerations(attempts), responses, SqliteLedger(attempts, data_dir))
+
+
+async def _responses(settings: Settings) -> Responses:
+    if settings.storage.url == "memory":
+        return MemoryResponses()
+    return await asyncio.to_thread(SqliteResponses, settings.server.data_dir)
