@@ -204,7 +204,7 @@ class Services:
         key = key_from_text(given.get_secret_value()) if given is not None else load_or_make_key(data_dir)
         self.signer = Signer([key], ttl=settings.storage.url_ttl_seconds)
         self.storage = await open_storage(settings)
-        self.state = await open_state(settings)
+        self.state = await open_state(settings, self.redis)
         self.books = Bookkeeper(self.state.ledger)
         self.keepers.append(self.books.keep)
 

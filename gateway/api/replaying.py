@@ -5,6 +5,7 @@ signed anew.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from gateway.outcome import Answer, Link, Piece
 from gateway.services.generations import Generation, KeptAnswer, KeptError, KeptPieces
 from gateway.services.storage import Stored
 from normalization import errors
-from normalization.errors import GenerationTimeout, ImagegateError, InternalError, ResultUnavailable
+from normalization.errors import GenerationTimeout, ImagegateError, InternalError, ResultUnavailable, StateUnavailable
 
 REPLAYED = {"idempotent-replayed": "true"}
 PEER_SECONDS = 0.5
@@ -66,7 +67,9 @@ async def _ended(services: Services, record: Generation) -> Generation:
     deadline = time.monotonic() + services.settings.server.deadline_seconds
     while record.status == "running" and time.monotonic() < deadline:
         await asyncio.sleep(PEER_SECONDS)
-        record = await services.journal.generations.find(record.new.id, record.new.key_name) or record
+        # What another replica works on cannot be looked at while Redis is away; the work goes on all the same.
+        with contextlib.suppress(StateUnavailable):
+            record = await services.journal.generations.find(record.new.id, record.new.key_name) or record
     return record
 
 
