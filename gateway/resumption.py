@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("imagegate.resumption")
 
+JUMP_SECONDS = 5.0
+"""What a clock may be put right by without notice: leases have more to spare."""
 LOST_COMPOSITE = "mask: the edit could not be laid into its original, which was lost when the gateway stopped"
 
 
@@ -55,16 +57,27 @@ class Resumption:
     def __init__(self, services: Services, restore: Callable[[Services, Mapping[str, Any]], Writing | None]) -> None:
         self._services = services
         self._restore = restore
+        self._ahead = time.time() - time.monotonic()
 
     async def scan(self) -> int:
         """Take up whatever is there now, and return how many generations that were. Raises StorageFull or
         StateUnavailable."""
-        if self._services.jobs.draining:
+        if self._services.jobs.draining or self._jumped():
             return 0
         orphans = await self._services.state.attempts.take(time.time())
         for orphan in orphans:
             await self._take(orphan)
         return len(orphans)
+
+    def _jumped(self) -> bool:
+        """Whether the system's clock was set since the last look. Leases of processes that live seem to have run out
+        then; until the next look they are renewed by the new time."""
+        ahead, before = time.time() - time.monotonic(), self._ahead
+        self._ahead = ahead
+        if abs(ahead - before) < JUMP_SECONDS:
+            return False
+        log.warning("the clock was set by %+.0f s: what others work on is left to them for now", ahead - before)
+        return True
 
     async def _take(self, orphan: Orphan) -> None:
         left = [found for each in orphan.submissions if (found := self._left(each)) is not None]

@@ -21,6 +21,7 @@ from gateway.outcome import AttemptRecord, CallResult, Candidate, Order
 from gateway.resending import Resending
 from gateway.resuming import Taken, resumable, resume_text
 from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, new_id
+from gateway.services.bought import Bought
 from gateway.services.failpoints import reach
 from gateway.services.gates import GateFull, GateTimeout
 from gateway.services.hosting import SLICE, Hosting
@@ -61,6 +62,7 @@ class Driver:
     """How long a provider can fetch what it is to edit: its queue may be long."""
     wakes: Wakes = field(default_factory=Wakes)
     resending: Resending = field(default_factory=Resending)
+    bought: Bought = field(default_factory=Bought)
     metrics: Metrics = field(default_factory=Metrics)
     traces: Traces = field(default_factory=Traces)
 
@@ -170,12 +172,20 @@ class _Submission:
             of_attempt(self.attempt),
             self.driver.traces.submission(order, self.candidate, self.call, address) as span,
         ):
-            result = await self._worked(work)
+            result = self._once_charged(await self._worked(work))
             span.ended(result)
         reach("before_settle")
         await self._settle(result)
         reach("before_answer")
         return result
+
+    def _once_charged(self, result: CallResult) -> CallResult:
+        """The result, which costs nothing where another submission has bought its job already."""
+        job, provider = self.talk.job, self.candidate.backend.name
+        if job is None or self.driver.bought.first(provider, job, self.attempt):
+            return result
+        log.warning("%s answered with job %s, which another submission had bought", provider, job)
+        return replace(result, charge="none", cost_micros=0)
 
     async def _worked(self, work: Coroutine[Any, Any, CallResult]) -> CallResult:
         """What the work comes to. Only its cancellation is raised, and on record then."""
@@ -273,7 +283,7 @@ class _Submission:
             surplus=max(0, len(done.artifacts) - self.call.images),
             failure=None if error is None else FailureClass.RESULT,
             charge="charged" if billable or self._cost() else "none",
-            cost_micros=done.cost_micros if done.cost_micros is not None else self._cost(),
+            cost_micros=done.cost_micros if done.cost_micros is not None else self._cost(made=len(artifacts)),
             usage=done.usage,
         )
 
@@ -306,11 +316,14 @@ class _Submission:
         plan = self.candidate.plan
         return AttemptRecord(plan.provider, plan.model, outcome, time.monotonic() - self.started)
 
-    def _cost(self) -> int | None:
+    def _cost(self, *, made: int | None = None) -> int | None:
+        """What the submission costs; by the picture, only as many as were `made`, where that is known."""
         if self.taken is not None:
             return self.taken.cost_micros
-        plan = self.candidate.plan
-        parts = components(self.candidate.price, (self.call,), plan.yields or plan.finish.fit)
+        plan, call = self.candidate.plan, self.call
+        if made is not None and made < call.images:
+            call = replace(call, places=call.places[:made], seeds=call.seeds[:made])
+        parts = components(self.candidate.price, (call,), plan.yields or plan.finish.fit)
         return None if parts is None else sum(part.micros for part in parts)
 
     async def _settle(self, result: CallResult) -> None:
