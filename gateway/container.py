@@ -177,8 +177,8 @@ class Services:
             limits.settle_seconds,
             self.wakes,
             Resending(Repeats.of(limits)),
-            self.metrics,
-            self.traces,
+            metrics=self.metrics,
+            traces=self.traces,
         )
         pixels_most, affording = int(limits.output_megapixels * MEGAPIXEL), Affording(self.state.ledger.spent)
         self.dispatcher = Dispatcher(driver, pixels_most, affording, weights=self.weights)
