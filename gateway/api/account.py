@@ -51,6 +51,10 @@ class Account:
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
+    def left(self) -> None:
+        """The client has gone before its answer was written."""
+        self.status, self.images, self.megapixels = LEFT, 0, 0.0
+
 
 Kept = Callable[[Account], None]
 """Is given each account once its request is over. It is quick, and raises nothing."""

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gateway.api.account import account
 from gateway.api.answer import JsonPieces
 from gateway.jobs import Visit
 from gateway.outcome import Piece
@@ -133,4 +134,6 @@ class Told:
             written = False
             raise
         finally:
+            if not written:
+                account(self._request).left()
             await self._parting.tell(scope, words, written=written)
