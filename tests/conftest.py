@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from scripts.test_needs import how_to_get, missing
+from tests.redis_server import RedisServer, redis_server
 
 # The worker's tests need torch, and run in an environment of their own: make test-worker.
 collect_ignore = [] if os.environ.get("IMAGEGATE_WORKER_TESTS") == "1" else ["worker"]
@@ -22,6 +23,13 @@ settings.load_profile("house")
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[RedisServer]:
+    """A server that the tests of this process share, each under its own prefix; for those that need redis-server."""
+    with redis_server() as server:
+        yield server
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

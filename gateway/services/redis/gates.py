@@ -170,7 +170,7 @@ class RedisGate(Gate):
         self._replica = keeper.replica
         self._name = name
         self._alone = alone
-        self._waiting: dict[int, asyncio.Future[None]] = {}
+        self._waiting: dict[int, asyncio.Future[bool]] = {}
         key = self._replica.connection.key
         self._keys = (self._replica.key, key("gate", "in", name), key("gate", "line", name))
         self._tokens = itertools.count(1)
@@ -189,7 +189,7 @@ class RedisGate(Gate):
 
     async def take(self, deadline: float | None = None) -> float:
         began = self._clock()
-        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        place: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         token = next(self._tokens)
         self._waiting[token] = place
         self._replica.join(self._name, self)
@@ -200,12 +200,12 @@ class RedisGate(Gate):
             name = self._replica.name
             reply.add_done_callback(lambda done: self._answered(token, name, done))
         else:
-            self._arrive(token, patient=patient)
+            self._arrive(token, patient=patient, at_once=True)
         timer = None
         if deadline is not None and patient:
             timer = asyncio.get_running_loop().call_later(deadline - began, self._late, token)
         try:
-            await place
+            at_once = await place
         except asyncio.CancelledError:
             self._gone(token, place)
             raise
@@ -213,7 +213,7 @@ class RedisGate(Gate):
             if timer is not None:
                 timer.cancel()
             self._forget()
-        return self._clock() - began
+        return 0.0 if at_once else self._clock() - began
 
     def give_back(self) -> None:
         self._inside -= 1
@@ -267,7 +267,7 @@ class RedisGate(Gate):
         elif outcome == FREE:
             if name != self._replica.name:
                 return  # what was granted under the old name counts for nothing, and whoever waits was said again
-            if not self._grant(token):
+            if not self._grant(token, at_once=True):
                 self.let_go()
         elif outcome == NO_PLACE:
             self._fail(token, GateTimeout(f"none of {self._limit} places was free at the deadline"))
@@ -276,14 +276,14 @@ class RedisGate(Gate):
         elif outcome == UNKNOWN and name == self._replica.name:
             self._replica.begin_anew()  # nothing was heard of us for too long; whoever waits is said again
 
-    def _arrive(self, token: int, *, patient: bool) -> None:
+    def _arrive(self, token: int, *, patient: bool, at_once: bool = False) -> None:
         """Somebody came, and nobody counts for all."""
         if token not in self._waiting:
             return
         if self._alone == "refuse":
             self._fail(token, away())
             return
-        self._serve()
+        self._serve(at_once=at_once)
         if token not in self._waiting:
             return
         if not patient:
@@ -291,20 +291,20 @@ class RedisGate(Gate):
         elif self._queue is not None and len(self._waiting) > self._queue:
             self._fail(token, _full(self._limit, self._queue))
 
-    def _serve(self) -> None:
+    def _serve(self, *, at_once: bool = False) -> None:
         """Let in whom our share allows."""
         if self._alone == "share" and not self._replica.counts_together:
             share = self._replica.share(self._limit)
             while self._waiting and self._inside < share:
-                self._grant(next(iter(self._waiting)))
+                self._grant(next(iter(self._waiting)), at_once=at_once)
 
-    def _grant(self, token: int) -> bool:
-        """Let one in; False where it does not wait any more."""
+    def _grant(self, token: int, *, at_once: bool = False) -> bool:
+        """Let one in, who has waited unless it is `at_once`; False where it does not wait any more."""
         place = self._waiting.pop(token, None)
         if place is None or place.done():
             return False
         self._inside += 1
-        place.set_result(None)
+        place.set_result(at_once)
         return True
 
     def _fail(self, token: int, error: Exception) -> None:
@@ -316,7 +316,7 @@ class RedisGate(Gate):
         self._leave_line(token)
         self._fail(token, GateTimeout(f"none of {self._limit} places became free before the deadline"))
 
-    def _gone(self, token: int, place: asyncio.Future[None]) -> None:
+    def _gone(self, token: int, place: asyncio.Future[bool]) -> None:
         if token in self._waiting:
             del self._waiting[token]
             self._leave_line(token)

@@ -85,7 +85,7 @@ class RedisPace(Pace):
         if not self._replica.counts_together:
             return await super().turn(deadline, look=look)
         if not self._looks and (look or not self._submissions) and await self._taken_at_once():
-            return self._clock() - began
+            return 0.0
         if deadline is not None and began >= deadline:
             raise GateTimeout(f"{self.limit} requests in {self.seconds:g} s were made already")
         if not look and self._queue is not None and len(self._submissions) >= self._queue:

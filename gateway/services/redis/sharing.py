@@ -94,6 +94,8 @@ class RedisSharing:
 
     def circuits(self, provider: str, breaking: Breaking) -> Circuits:
         circuits = self._circuits[provider] = RedisCircuits(self.connection, provider, breaking, self._spread)
+        if self.connection.available:
+            self.connection.later(circuits.learn())
         return circuits
 
     def rates(self, entries: Iterable[Limited]) -> Rates:

@@ -57,13 +57,19 @@ class RedisCircuits(Circuits):
             super().proven(model)
 
     async def learn(self) -> None:
-        """Hear what was kept. Raises StateUnavailable."""
+        """Hear what was kept, of each model since it last was well. Raises StateUnavailable."""
         kept = await self._connection.command("LRANGE", self._connection.key(self._name), 0, KEPT_MOST - 1)
-        oldest = self._connection.now() - KEPT_SECONDS
-        for sealed in reversed(kept):
+        oldest, over, due = self._connection.now() - KEPT_SECONDS, set[str](), []
+        for sealed in kept:  # the newest first
             news = self._connection.seal.open(self._name, sealed, news_of)
-            if news is not None and news[2] > oldest:
-                self.hear(news)
+            if news is None or news[2] <= oldest or news[0] in over:
+                continue
+            if news[1] in (None, Sign.WELL.value):
+                over.add(news[0])
+            else:
+                due.append(news)
+        for news in reversed(due):
+            self.hear(news)
 
     def _say(self, news: list[Any]) -> None:
         self._spread("health", [self._provider, *news])
