@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -345,8 +346,11 @@ asyncio.run(main())
 
 @pytest.mark.anyio
 async def test_processes_on_one_file_spend_one_budget(tmp_path: Path) -> None:
-    pipes = {"stdin": asyncio.subprocess.PIPE, "stdout": asyncio.subprocess.PIPE}
-    rivals = [await asyncio.create_subprocess_exec(sys.executable, "-c", RIVAL, tmp_path, **pipes) for _ in range(2)]
+    pipe = asyncio.subprocess.PIPE
+    rivals = [
+        await asyncio.create_subprocess_exec(sys.executable, "-c", RIVAL, tmp_path, stdin=pipe, stdout=pipe)
+        for _ in range(2)
+    ]
 
     async def line(rival: asyncio.subprocess.Process) -> bytes:
         assert rival.stdout is not None
@@ -404,13 +408,11 @@ async def _played(data_dir: Path, steps: list[tuple[Any, ...]]) -> None:
                 attempts = heir
                 await attempts.take(NOW)
             case ("sweep", days):
-                await attempts.ask(lambda connection, days=days: let_go(connection, NOW + days * DAY))
+                await attempts.ask(partial(let_go, now=NOW + days * DAY))
             case ("ask", key_name, per):
-                await attempts.ask(
-                    lambda connection, key_name=key_name, per=per: spent(
-                        connection, key_name, Allotment(0, per).span(NOW)
-                    )
-                )
+                await attempts.ask(partial(spent, key_name=key_name, span=Allotment(0, per).span(NOW)))
+            case _:
+                assert not made  # nothing to settle
         await attempts.ask(_agrees)
     await attempts.close()
 
