@@ -35,7 +35,7 @@ _ENVIRONMENT = re.compile(r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCESS_KEY|CREDENTIAL
 _ENVIRONMENT_LEAST = 16
 
 _VALUE = r"[^\s\"',;&}]"
-_NAMED = r"(?:x[-_])?(?:api|admin|signing|access|secret|private|account)[-_]?(?:key|token)"
+_NAMED = r"(?:(?:api|admin|signing|access|secret|private|account)[-_]?(?:key|token)|password|passwd|secret|token)"
 _SIGNED = (
     r"sig|signature|x-amz-[a-z-]*|x-goog-[a-z-]*|awsaccesskeyid|googleaccessid|policy|key-pair-id|token|key|api_key|"
     r"apikey|access_token|code|secret|password"
@@ -45,10 +45,11 @@ _LOOKS: Final = (
     (r"(data:[\w.+-]+/[\w.+-]+(?:;[\w=.+-]+)*;base64,)[A-Za-z0-9+/_=%-]+", rf"\1{PICTURE}"),
     (r"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{200,}={0,2}", PICTURE),
     (r"(?<![A-Za-z0-9+/])(?:[A-Za-z0-9+/]{60,}(?:\\r|\\n|\s){1,4}){3,}[A-Za-z0-9+/]*={0,2}", PICTURE),
-    # Headers and settings that say what they hold.
+    # Headers and settings that say what they hold; after a colon also stands what is wrong with a setting, in words.
     (rf"(?i)\b((?:proxy-)?authorization[\"']?\s*[:=,]\s*(?:b?[\"'])?)(?:[a-z]+ +)?{_VALUE}+", rf"\1{HIDDEN}"),
-    (rf"(?i)(?<![A-Za-z])({_NAMED}[\"']?\s*[:=,]\s*(?:b?[\"'])?){_VALUE}+", rf"\1{HIDDEN}"),
-    (rf"(?i)(?<![A-Za-z])((?:password|passwd|secret|token)[\"']?\s*[:=]\s*[\"']?){_VALUE}{{6,}}", rf"\1{HIDDEN}"),
+    (rf"(?i)(?<![A-Za-z])({_NAMED}[\"']?\s*=\s*(?:b?[\"'])?){_VALUE}+", rf"\1{HIDDEN}"),
+    (rf"(?i)(?<![A-Za-z])({_NAMED}(?:[\"']\s*[:,]|:)\s*b?[\"']){_VALUE}+", rf"\1{HIDDEN}"),
+    (rf"(?i)(?<![A-Za-z])({_NAMED}:\s*)(?=[^\s]{{16}}|(?-i:[^\s]*[0-9A-Z])){_VALUE}+", rf"\1{HIDDEN}"),
     (r"(?i)\b(bearer|basic) +[A-Za-z0-9._~+/=-]{6,}", rf"\1 {HIDDEN}"),
     # URLs: who comes, and the proof that they may.
     (r"(?<=://)[^\s/?#@\"'<>]+@", f"{HIDDEN}@"),
