@@ -32,6 +32,8 @@ from tests.served import served, settings_of
 
 NOWHERE = "nowhere.invalid"
 """A host that no resolver knows."""
+CONNECT_SECONDS = 0.6
+"""How long a connection may take to come about."""
 SLOW_SECONDS = 0.75
 """How long the models called `KIND-slow` wait for an answer."""
 PATIENCE = 20.0
@@ -64,9 +66,9 @@ def _route(kind: str, entry: str, **extra: Any) -> dict[str, Any]:
     return named if kind in FREE else {**named, "price": {"usd_per_image": MICROS / 1e6}}
 
 
-def configuration(origins: Mapping[str, str]) -> dict[str, Any]:
-    """A model of each kind by its name, and variants of it: -slow waits briefly, -pair has a second route, -tls and
-    -dns cannot be reached."""
+def configuration(origins: Mapping[str, str], deaf: int = 0) -> dict[str, Any]:
+    """A model of each kind by its name, and variants of it: -slow waits briefly, -pair has a second route, -tls, -dns
+    and -deaf cannot be reached, the last at a port where nobody answers."""
     entries: dict[str, Any] = {}
     models: dict[str, Any] = {}
     for kind, origin in origins.items():
@@ -75,6 +77,7 @@ def configuration(origins: Mapping[str, str]) -> dict[str, Any]:
             kind: origin,
             f"{kind}-tls": f"https://127.0.0.1:{port}",
             f"{kind}-dns": f"http://{NOWHERE}:{port}",
+            f"{kind}-deaf": f"http://127.0.0.1:{deaf or port}",
         }
         for name, address in addresses.items():
             entries[name] = {"type": SIMULATORS[kind][0], "base_url": address + KINDS[kind].base_path, "api_key": "k"}
@@ -92,6 +95,7 @@ def configuration(origins: Mapping[str, str]) -> dict[str, Any]:
         "models": models,
         # One cell must not slow down or shut off the next.
         "limits": {
+            "connect_seconds": CONNECT_SECONDS,
             "retry_first_seconds": 0.01,
             "retry_most_seconds": 0.05,
             "retry_after_seconds": 0.05,
@@ -217,10 +221,22 @@ def bench(folder: Path) -> Iterator[Bench]:
     """The whole house, the gateway in this process."""
     with contextlib.ExitStack() as stack:
         running, proxies = stack.enter_context(proxied(folder))
-        config = configuration({kind: proxy.origin for kind, proxy in proxies.items()})
+        config = configuration({kind: proxy.origin for kind, proxy in proxies.items()}, stack.enter_context(deaf()))
         base_url = stack.enter_context(served(settings_of(folder, config)))
         front = stack.enter_context(fault_proxy(base_url.removesuffix("/v1"), lambda method, _: "submit"))
         yield Bench(base_url, folder / "data", running, proxies, front)
+
+
+@contextlib.contextmanager
+def deaf() -> Iterator[int]:
+    """A port at which connections are never answered: as many as the system lets wait there wait already."""
+    with contextlib.ExitStack() as stack:
+        port = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0)).getsockname()[1]
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        yield port
 
 
 @contextlib.contextmanager

@@ -7,13 +7,16 @@ The numbers of the cells follow one table of failures, from a host that nobody k
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
+import pytest
 
 from tests.faults.bench import PATIENCE, Bench
 from tests.faults.billing import FREE, KINDS
@@ -24,6 +27,7 @@ PAID = tuple(kind for kind in KINDS if kind not in FREE)
 POLLED = ("apiframe",)
 BY_URL = ("apiframe", "onemin")
 """Their pictures are fetched from an address."""
+WORKER = ("flux_worker",)
 NATIVE = ("openai", "modelverse")
 """They make several pictures in one submission."""
 
@@ -47,6 +51,7 @@ CREDIT = Told(503, "upstream_error", "insufficient_provider_credit", "false")
 UNKNOWN = Told(502, "upstream_error", "outcome_unknown", "false")
 UNREADABLE = Told(502, "upstream_error", "bad_upstream_response", "false")
 LATE = Told(504, "upstream_error", "generation_timeout", "false")
+NO_ROOM = Told(503, "server_error", "storage_full", "true", waits=True)
 FAILED = Told(502, "upstream_error", "generation_failed", "false")
 BAD_PICTURE = Told(502, "upstream_error", "bad_upstream_image", "false")
 UNAVAILABLE = Told(502, "upstream_error", "result_unavailable", "false")
@@ -63,6 +68,8 @@ class End:
     delivered: int = 0
     violations: frozenset[str] = frozenset()
 
+
+HELD = Fault(hold=True)
 
 Inject = Callable[[Bench, str], AbstractContextManager[Any]]
 
@@ -123,9 +130,9 @@ def refused(bench: Bench, kind: str) -> AbstractContextManager[Any]:
 
 
 @contextlib.contextmanager
-def _released(bench: Bench, kind: str, when: Callable[[], bool]) -> Iterator[None]:
+def _released(bench: Bench, kind: str, when: Callable[[], bool], fault: Fault = HELD) -> Iterator[None]:
     proxy = bench.proxies[kind]
-    proxy.next(Fault(hold=True))
+    proxy.next(fault)
     never = threading.Event()
 
     def release() -> None:
@@ -138,6 +145,69 @@ def _released(bench: Bench, kind: str, when: Callable[[], bool]) -> Iterator[Non
     thread.start()
     yield
     thread.join(PATIENCE)
+
+
+@contextlib.contextmanager
+def gone_from_then_on(bench: Bench, kind: str) -> Iterator[None]:
+    """A worker that ends in the middle of its work, and does not come back."""
+    with contextlib.ExitStack() as away:
+
+        def leave() -> bool:
+            away.enter_context(bench.proxies[kind].refusing())
+            return True
+
+        with _released(bench, kind, leave, Fault(forward=False, answer=NOTHING, hold=True, end="close")):
+            yield
+
+
+@contextlib.contextmanager
+def no_room(bench: Bench, kind: str) -> Iterator[None]:
+    """The disk is full before anything is asked for."""
+    with pytest.MonkeyPatch.context() as patch:
+        _fill(patch)
+        yield
+
+
+@contextlib.contextmanager
+def no_room_at_the_end(bench: Bench, kind: str) -> Iterator[None]:
+    """The disk is full by the time that the picture is done."""
+    with pytest.MonkeyPatch.context() as patch:
+
+        def fill() -> bool:
+            _fill(patch)
+            return True
+
+        with _released(bench, kind, fill):
+            yield
+
+
+def _fill(patch: pytest.MonkeyPatch) -> None:
+    full = type(shutil.disk_usage("."))(10**12, 10**12, 0)
+    patch.setattr(shutil, "disk_usage", lambda _: full)
+
+
+def clock_set(seconds: float) -> Inject:
+    """The system's clock is set while the provider works."""
+
+    @contextlib.contextmanager
+    def inject(bench: Bench, kind: str) -> Iterator[None]:
+        told = time.time
+        with pytest.MonkeyPatch.context() as patch:
+
+            def jump() -> bool:
+                patch.setattr(time, "time", lambda: told() + seconds)
+                return True
+
+            with _released(bench, kind, jump):
+                yield
+
+    return inject
+
+
+def pointing_inwards(bench: Bench, kind: str) -> AbstractContextManager[Any]:
+    """The provider names a picture that lies in the operator's own network."""
+    bench.proxies[kind].always(Fault(on="poll" if kind in POLLED else "submit", swap=(b"127.0.0.1", b"10.0.0.10")))
+    return contextlib.nullcontext()
 
 
 def held_for_a_moment(bench: Bench, kind: str) -> AbstractContextManager[Any]:
@@ -186,6 +256,7 @@ NETWORK: Mapping[str, Cell] = {
     "F01 host unknown": Cell(nothing, End(UNREACHABLE), variant="-dns"),
     "F02 refused": Cell(refused, End(UNREACHABLE)),
     "F03 no TLS": Cell(nothing, End(OPERATORS), variant="-tls"),
+    "F04 nobody answers": Cell(nothing, End(UNREACHABLE), variant="-deaf", kinds=("openai",)),
     "F05 reset within the head": Cell(one(Fault(read=20, end="reset")), End(UNKNOWN), AGAIN),
     "F05 reset within the body": Cell(one(Fault(read=20, in_body=True, end="reset")), End(UNKNOWN), AGAIN),
     "F05 reset after the body": Cell(one(Fault(forward=False, answer=NOTHING, end="reset")), End(UNKNOWN), AGAIN),
@@ -251,6 +322,7 @@ RESULTS: Mapping[str, Cell] = {
         simulated(not_a_picture=True), End(BAD_PICTURE, charged=1), {"flux_worker": End(BAD_PICTURE)}
     ),
     "F32 a bomb": Cell(simulated(bomb=True), End(BAD_PICTURE, charged=1), {"flux_worker": End(BAD_PICTURE)}),
+    "F33 within our network": Cell(pointing_inwards, End(BAD_PICTURE, charged=1), kinds=BY_URL),
     "F34 a data URI": Cell(simulated(data_uri=True), MADE, FREELY),
     "F35 one of three failed": Cell(
         one(refusal(500, "Internal server error")),
@@ -273,5 +345,22 @@ CLIENTS: Mapping[str, Cell] = {
 }
 """What happens between the client and the gateway, with a client that tries again by itself."""
 
-CELLS: Mapping[str, Cell] = {**NETWORK, **REFUSALS, **JOBS, **RESULTS, **CLIENTS}
+OUT_OF_MEMORY: Mapping[str, Any] = {"status": 500, "message": "CUDA out of memory"}
+WORKERS: Mapping[str, Cell] = {
+    "F38 out of memory once": Cell(simulated(**OUT_OF_MEMORY), FREELY["flux_worker"], kinds=WORKER),
+    "F38 out of memory": Cell(simulated(**OUT_OF_MEMORY, times=6), End(UNREACHABLE), kinds=WORKER),
+    "F39 ends and comes back": Cell(one(replace(DROPPED, end="reset")), FREELY["flux_worker"], kinds=WORKER),
+    "F39 ends and stays away": Cell(gone_from_then_on, End(UNREACHABLE), kinds=WORKER),
+}
+"""What happens to a worker of the house."""
+
+HOUSE: Mapping[str, Cell] = {
+    "F43 disk full": Cell(no_room, End(NO_ROOM)),
+    "F43 disk full when it is done": Cell(no_room_at_the_end, MADE, FREELY),
+    "F44 clock set forward": Cell(clock_set(86_400.0), MADE, FREELY),
+    "F44 clock set back": Cell(clock_set(-86_400.0), MADE, FREELY),
+}
+"""What happens to the machine that the gateway runs on."""
+
+CELLS: Mapping[str, Cell] = {**NETWORK, **REFUSALS, **JOBS, **RESULTS, **CLIENTS, **WORKERS, **HOUSE}
 MATRIX = [(name, kind) for name, cell in CELLS.items() for kind in cell.kinds]

@@ -32,6 +32,8 @@ class Fault:
     """Bytes of the provider's answer that are read before the connection to it is reset; None = all."""
     answer: bytes | None = THEIRS
     """What is sent back: the provider's own answer, or these bytes."""
+    swap: tuple[bytes, bytes] | None = None
+    """Bytes that stand in the provider's answer, and others of the same length that are sent in their place."""
     upto: int | None = None
     """Bytes of the answer that are sent; None = all, a negative number counts from its end."""
     in_body: bool = False

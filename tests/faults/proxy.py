@@ -50,6 +50,8 @@ class Proxy:
         self._always: Fault | None = None
         self.exchanges: list[Exchange] = []
         """Every request that came, in the order in which the connections were accepted."""
+        self.connections = 0
+        """Connections that were accepted."""
         self.held = threading.Event()
         """Set when an answer is waiting for `release`."""
         self._released: asyncio.Event
@@ -128,6 +130,7 @@ class Proxy:
         self._server = await asyncio.start_server(self._connected, sock=self._listener, limit=MOST)
 
     def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
         # What ends a connection before it is read must be decided before the loop reads it.
         fault = self._faults.popleft() if self._faults and self._faults[0].read is not None else None
         if fault is not None and fault.read == 0:
@@ -230,6 +233,8 @@ class Proxy:
     async def _reply(self, exchange: Exchange, writer: asyncio.StreamWriter) -> None:
         fault = exchange.fault
         answer = exchange.answer if fault.answer is THEIRS else fault.answer
+        if fault.swap is not None:
+            answer = answer.replace(*fault.swap)
         start = answer.find(b"\r\n\r\n") + 4 if fault.in_body else 0
         part = answer if fault.upto is None else answer[: start + fault.upto if fault.upto >= 0 else fault.upto]
         pieces = (part[place : place + 1] for place in range(len(part))) if fault.drip else iter((part,))

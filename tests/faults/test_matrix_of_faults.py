@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway import collecting, finishing
+from gateway import collecting, container, finishing
 from tests.faults.bench import Bench, bench, no_such_host
 from tests.faults.billing import MICROS
 from tests.faults.cells import CELLS, MATRIX, Cell, End, Told
@@ -25,6 +25,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
 def _fresh(house: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     house.reset()
     monkeypatch.setattr(finishing, "FETCHES", 2)  # the pauses between more of them are long
+    monkeypatch.setattr(container, "LOOK_SECONDS", 0.0)
     monkeypatch.setattr(collecting, "RENEWAL_FIRST_SECONDS", 0.01)
 
 
