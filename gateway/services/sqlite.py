@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -23,8 +24,7 @@ def open_database(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connec
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # SQLite would make the file readable to all, and gives its companions (-wal, -shm) the file's own mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+        _make(path)
     except OSError as error:
         raise StateUnavailable(f"the state file {path} cannot be opened: {error.strerror}") from error
     try:
@@ -42,6 +42,19 @@ def open_database(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connec
         connection.close()
         raise
     return connection
+
+
+def _make(path: Path) -> None:
+    """Make the file where there is none. One that is there is not opened: to close it again would take from this
+    process the locks that its other connections hold on it, and another process would delete the log under them."""
+    try:
+        # SQLite would make the file readable to all, and gives its companions (-wal, -shm) the file's own mode.
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
 
 
 def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], path: Path) -> None:
