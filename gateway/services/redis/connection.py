@@ -186,7 +186,11 @@ class RedisConnection:
     def script(self, text: str) -> Script:
         """A script to be run often. The same text is the same script."""
         script = Script(self, text)
-        return self._scripts.setdefault(script.sha, script)
+        if script.sha not in self._scripts:
+            self._scripts[script.sha] = script
+            if self._wire is not None:  # otherwise it is told when we connect
+                self._wire.send([("SCRIPT", "LOAD", text)])
+        return self._scripts[script.sha]
 
     def later(self, work: Coroutine[Any, Any, Any]) -> asyncio.Future[Any]:
         """Have work done that nobody waits for; that Redis went away meanwhile is no error then."""

@@ -171,6 +171,8 @@ class RedisGate(Gate):
         self._name = name
         self._alone = alone
         self._waiting: dict[int, asyncio.Future[bool]] = {}
+        self._hasty: set[int] = set()
+        """Those who do not stand in line."""
         key = self._replica.connection.key
         self._keys = (self._replica.key, key("gate", "in", name), key("gate", "line", name))
         self._tokens = itertools.count(1)
@@ -194,13 +196,12 @@ class RedisGate(Gate):
         self._waiting[token] = place
         self._replica.join(self._name, self)
         patient = deadline is None or began < deadline
+        if not patient:
+            self._hasty.add(token)
         if self._replica.counts_together:
-            args = [*self._args(), token, int(patient), -1 if self._queue is None else self._queue]
-            reply = self._keeper.enter.begin(self._keys, args)
-            name = self._replica.name
-            reply.add_done_callback(lambda done: self._answered(token, name, done))
+            self._ask(token)
         else:
-            self._arrive(token, patient=patient, at_once=True)
+            self._arrive(token, at_once=True)
         timer = None
         if deadline is not None and patient:
             timer = asyncio.get_running_loop().call_later(deadline - began, self._late, token)
@@ -212,6 +213,7 @@ class RedisGate(Gate):
         finally:
             if timer is not None:
                 timer.cancel()
+            self._hasty.discard(token)
             self._forget()
         return 0.0 if at_once else self._clock() - began
 
@@ -241,11 +243,11 @@ class RedisGate(Gate):
         self._serve()
 
     def back(self, before: str) -> Iterable[Command]:
-        told = [*self._args(), before, self._inside, *self._waiting]
+        told = [*self._args(), before, self._inside, *self._in_line()]
         return [scripted(self._keeper.again.sha, self._keys, told)]
 
     def beat(self) -> Iterable[Command]:
-        told = [*self._args(), self._inside, *self._waiting]
+        told = [*self._args(), self._inside, *self._in_line()]
         return [scripted(self._keeper.still.sha, self._keys, told)]
 
     # ---- inside
@@ -254,29 +256,44 @@ class RedisGate(Gate):
         replica = self._replica
         return [*replica.args(), self._limit, replica.ttl, self._keeper.told, self._name.encode().hex()]
 
+    def _in_line(self) -> list[int]:
+        return [token for token in self._waiting if token not in self._hasty]
+
+    def _ask(self, token: int) -> None:
+        most, name = -1 if self._queue is None else self._queue, self._replica.name
+        args = [*self._args(), token, int(token not in self._hasty), most]
+        reply = self._keeper.enter.begin(self._keys, args)
+        reply.add_done_callback(lambda done: self._answered(token, name, done))
+
     def _answered(self, token: int, name: str, reply: asyncio.Future[int]) -> None:
         try:
             outcome = reply.result()
         except Refused as error:
             self._replica.spoilt(error.word, self._keys[1:])
-            outcome = IN_LINE
+            outcome = UNKNOWN
         except StateUnavailable:
-            outcome = IN_LINE
+            outcome = UNKNOWN
         if not self._replica.counts_together:
-            self._arrive(token, patient=True)
+            self._arrive(token)
+        elif name != self._replica.name or outcome == UNKNOWN:
+            self._mistaken(token, name)
         elif outcome == FREE:
-            if name != self._replica.name:
-                return  # what was granted under the old name counts for nothing, and whoever waits was said again
             if not self._grant(token, at_once=True):
                 self.let_go()
         elif outcome == NO_PLACE:
             self._fail(token, GateTimeout(f"none of {self._limit} places was free at the deadline"))
         elif outcome == FULL:
             self._fail(token, _full(self._limit, self._queue))
-        elif outcome == UNKNOWN and name == self._replica.name:
-            self._replica.begin_anew()  # nothing was heard of us for too long; whoever waits is said again
 
-    def _arrive(self, token: int, *, patient: bool, at_once: bool = False) -> None:
+    def _mistaken(self, token: int, name: str) -> None:
+        """What was asked under a name that counts for nothing comes to nothing. Whoever stands in line is said again
+        with the new name."""
+        if name == self._replica.name:
+            self._replica.begin_anew()
+        if token in self._hasty and token in self._waiting:
+            self._ask(token)
+
+    def _arrive(self, token: int, *, at_once: bool = False) -> None:
         """Somebody came, and nobody counts for all."""
         if token not in self._waiting:
             return
@@ -286,7 +303,7 @@ class RedisGate(Gate):
         self._serve(at_once=at_once)
         if token not in self._waiting:
             return
-        if not patient:
+        if token in self._hasty:
             self._fail(token, GateTimeout(f"none of {self._limit} places was free at the deadline"))
         elif self._queue is not None and len(self._waiting) > self._queue:
             self._fail(token, _full(self._limit, self._queue))

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from gateway.services.redis.connection import RedisConnection
@@ -98,6 +98,8 @@ class Replica:
         self.others: list[str] = []
         """The bases of the others that were alive at the last beat."""
         self.members: dict[str, Member] = {}
+        self.on_thrown_away: Callable[[], None] = lambda: None
+        """Called when others, too, are to say anew what they hold."""
         self.key = connection.key("replicas")
         self.ttl = max(60, int(4 * lease))
         self._every = beat
@@ -150,6 +152,7 @@ class Replica:
             log.warning("what lay in Redis (state.url) under %s is not ours, and is thrown away", ", ".join(keys))
             self.connection.send([("DEL", *keys)])
             self.begin_anew()
+            self.on_thrown_away()
         elif not self._refusing:
             log.error("Redis (state.url) refuses to count: %s; each replica keeps to its share until it does", word)
             self._refusing = True

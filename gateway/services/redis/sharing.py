@@ -63,7 +63,9 @@ class RedisSharing:
         self._numbers = itertools.count(1)
         self._follows = Follows(self.replica, self._spread, self._followed)
         self._events["follow"] = self._follows.hear
+        self._events["again"] = lambda _: self.replica.begin_anew()
         self.replica.join("follows", self._follows)
+        self.replica.on_thrown_away = lambda: self._spread("again", None)
         connection.hear(ALL, self._heard)
         connection.hear(f"to:{self.replica.base}", self._told)
         connection.on_back(lambda: self._spread("hello", [self.replica.base]))
