@@ -21,6 +21,7 @@ from gateway.outcome import AttemptRecord, CallResult, Candidate, Order
 from gateway.resending import Resending
 from gateway.resuming import Taken, resumable, resume_text
 from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, new_id
+from gateway.services.bought import Bought
 from gateway.services.failpoints import reach
 from gateway.services.gates import GateFull, GateTimeout
 from gateway.services.hosting import SLICE, Hosting
@@ -61,6 +62,7 @@ class Driver:
     """How long a provider can fetch what it is to edit: its queue may be long."""
     wakes: Wakes = field(default_factory=Wakes)
     resending: Resending = field(default_factory=Resending)
+    bought: Bought = field(default_factory=Bought)
     metrics: Metrics = field(default_factory=Metrics)
     traces: Traces = field(default_factory=Traces)
 
@@ -170,12 +172,20 @@ class _Submission:
             of_attempt(self.attempt),
             self.driver.traces.submission(order, self.candidate, self.call, address) as span,
         ):
-            result = await self._worked(work)
+            result = self._once_charged(await self._worked(work))
             span.ended(result)
         reach("before_settle")
         await self._settle(result)
         reach("before_answer")
         return result
+
+    def _once_charged(self, result: CallResult) -> CallResult:
+        """The result, which costs nothing where another submission has bought its job already."""
+        job, provider = self.talk.job, self.candidate.backend.name
+        if job is None or self.driver.bought.first(provider, job, self.attempt):
+            return result
+        log.warning("%s answered with job %s, which another submission had bought", provider, job)
+        return replace(result, charge="none", cost_micros=0)
 
     async def _worked(self, work: Coroutine[Any, Any, CallResult]) -> CallResult:
         """What the work comes to. Only its cancellation is raised, and on record then."""
