@@ -92,8 +92,7 @@ def left(bench: Bench) -> list[Violation]:
 
 def one_left_out(bench: Bench) -> list[Violation]:
     bench.providers.fail_next("openai", too_few=True)
-    # The price of what was left out is on the list of what is not done yet.
-    return [each for each in _over(bench, bench.ask("openai", n=4)) if each.rule != "sums"]
+    return _over(bench, bench.ask("openai", n=4))
 
 
 SITUATIONS: Mapping[str, Play] = {
