@@ -25,7 +25,7 @@ _numbers = itertools.count(1)
 
 
 class RedisServer:
-    """On a port of the loopback. `stop` and `start` keep what lies in it; from `freeze` to `thaw` it answers nothing."""
+    """On a port of the loopback. `stop` and `start` keep what lies in it; between `freeze` and `thaw` it is silent."""
 
     def __init__(self, folder: Path, *more: str) -> None:
         with socket.socket() as probe:
