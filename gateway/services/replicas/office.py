@@ -56,6 +56,10 @@ class Office:
         self._file = file
         return True
 
+    @property
+    def held(self) -> bool:
+        return self._file is not None
+
     def leave(self) -> None:
         if self._file is not None:
             os.close(self._file)
