@@ -96,7 +96,8 @@ class Services:
         self.books: Bookkeeper
         self.journal: Journal
         REDACTOR.learn(secrets_of(settings))
-        self.metrics = Metrics(settings.models)
+        self.metrics = Metrics()
+        self.metrics.expect(settings.models)
         self.traces = open_traces(os.environ)
         self.keepers: list[Kept] = [self.metrics.request]
         """Who is given the account of each request once it is over."""
@@ -124,7 +125,7 @@ class Services:
         self.settings, self.catalogue, self.backends = merged, catalogue, backends
         self.keyring = Keyring(merged, self.sharing)
         self.rates.configure(merged.auth.keys)
-        self.metrics.models = frozenset(merged.models)
+        self.metrics.expect(merged.models)
 
     async def start(self) -> None:
         """Open files and clients; a second call waits for the first."""

@@ -83,7 +83,7 @@ class Resumption:
         left = [found for each in orphan.submissions if (found := self._left(each)) is not None]
         for each in orphan.submissions:
             if each.state == "accepted" and not any(found.submission is each for found in left):
-                await self._give_up(each)
+                await self._give_up(each, orphan)
         order = self._order(orphan, left)
         if left:
             log.warning("generation %s goes on: %d jobs of it were accepted", orphan.id, len(left))
@@ -109,7 +109,7 @@ class Resumption:
         profile = self._services.ordering.profile(submission.provider, submission.model)
         return _Left(submission, record, Candidate(backend, profile, record.request, plan))
 
-    async def _give_up(self, submission: Submission) -> None:
+    async def _give_up(self, submission: Submission, orphan: Orphan) -> None:
         log.error(
             "job %s of %s cannot be taken up: it is older than limits.job_seconds, or its provider is no longer "
             "configured as it was; whether it was charged is unknown",
@@ -119,6 +119,8 @@ class Resumption:
         seconds = time.time() - submission.created
         settlement = Settlement("maybe", "job_given_up", "unknown", None, 0, seconds)
         await self._services.state.attempts.settle(submission.id, settlement)
+        model = "" if orphan.generation is None else orphan.generation.model
+        self._services.metrics.given_up(submission.provider, model)
 
     def _order(self, orphan: Orphan, left: list[_Left]) -> Order:
         new = orphan.generation or NewGeneration(orphan.id, "", None, "", "", time.time())

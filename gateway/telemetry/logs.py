@@ -120,9 +120,15 @@ def _formatter(logs: Logs, *, terminal: bool) -> logging.Formatter:
 
 
 def _redacted(logger: object, method: str, event: Event) -> Event:
-    return {name: REDACTOR.scrubbed(value) for name, value in event.items() if name not in _NOISE and value is not None}
+    return {
+        name: value if name in _OURS else REDACTOR.scrubbed(value)
+        for name, value in event.items()
+        if name not in _NOISE and value is not None
+    }
 
 
+_OURS: Final = frozenset({"time", "level", "request_id", "generation_id", "attempt_id"})
+"""Made here, of nothing that anybody else wrote."""
 _NOISE: Final = frozenset({"asctime", "color_message", "message", "taskName"})
 _FIRST: Final = ("time", "level", "logger", "event")
 

@@ -6,17 +6,19 @@ up is not counted here but read when somebody asks: see `gauges`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Final, TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.metrics import MetricWrapperBase
 
 from gateway.api.account import UNKNOWN, Account
+from gateway.config.entries import ModelEntry
 from gateway.outcome import CallResult, Candidate, Order
 from gateway.telemetry import families
 from gateway.telemetry.families import DECLARED, Family
 from normalization.vocabulary import Format
+from providers.base import Fault
 
 FAMILIES: Final = [(family.name, family.labels) for family in DECLARED]
 """Every metric there is: its name, and the names of its labels."""
@@ -27,6 +29,21 @@ NOBODY: Final = "none"
 OTHER: Final = "other"
 WORDS_MOST: Final = 100
 """Different words that a label whose words are not listed here may have."""
+
+AWAITED: Final = (
+    "ok",
+    "outcome_unknown",
+    "interrupted",
+    "job_given_up",
+    "job_lost",
+    "generation_timeout",
+    "upstream_auth",
+    "upstream_config",
+    "upstream_tls",
+    "insufficient_provider_credit",
+    *(f"unknown:{fault}" for fault in get_args(Fault)),
+)
+"""Ends of submissions that an alert should tell of the first time."""
 
 M = TypeVar("M", bound=MetricWrapperBase)
 
@@ -78,6 +95,16 @@ class Metrics:
         self._convert_seconds = self._histogram(families.CONVERT_SECONDS)
         self._outcomes, self._parameters, self._endpoints = Words(), Words(), Words()
 
+    def expect(self, models: Mapping[str, ModelEntry]) -> None:
+        """Take over the configured models. What somebody may wait for begins at 0: Prometheus takes no first value for
+        an increase."""
+        self.models = frozenset(models)
+        for model, entry in models.items():
+            for route in entry.routes:
+                for outcome in AWAITED:
+                    self._calls[route.provider, model, self._outcomes(outcome)].inc(0)
+                self._unknown_cost[route.provider, model].inc(0)
+
     def request(self, account: Account) -> None:
         """A request is over."""
         endpoint, model = self._endpoints(account.endpoint), self.model(account.model)
@@ -99,6 +126,11 @@ class Metrics:
             self._unknown_cost[provider, model].inc()
         elif result.cost_micros:
             self._cost[provider, model, order.key_name or NOBODY].inc(result.cost_micros / 1_000_000)
+
+    def given_up(self, provider: str, model: str) -> None:
+        """Nobody can follow a job any more that another process had submitted."""
+        self._calls[provider, self.model(model), "job_given_up"].inc()
+        self._unknown_cost[provider, self.model(model)].inc()
 
     def not_begun(self, provider: str, reason: str) -> None:
         """A submission never began."""

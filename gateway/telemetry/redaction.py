@@ -90,6 +90,8 @@ class Veil:
 
     def over(self, text: str) -> str:
         """The text without them."""
+        if not self._texts:
+            return text
         for written in self._written:
             if written in text:
                 text = text.replace(written, PROMPT)

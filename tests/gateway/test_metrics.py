@@ -131,6 +131,22 @@ def test_an_alias_and_a_forced_provider_are_counted_under_the_configured_name(tm
         assert of(found, "imagegate_upstream_calls_total", provider="up", model="m", outcome="ok") == 2
 
 
+def test_what_an_alert_waits_for_begins_at_0_also_for_models_that_come_later(tmp_path: Path) -> None:
+    def awaited(model: str) -> float | None:
+        return of(
+            here.scrape(), "imagegate_upstream_calls_total", provider="up", model=model, outcome="outcome_unknown"
+        )
+
+    with gateway(tmp_path) as here:
+        assert (awaited("m"), awaited("new")) == (0, None)
+        services = here.app.state.services
+        settings = services.settings
+        services.reload(settings.model_copy(update={"models": {**settings.models, "new": settings.models["m"]}}))
+        assert awaited("new") == 0
+        assert here.post(model="new").status_code == 200
+        assert of(here.scrape(), "imagegate_images_total", provider="up", model="new", format="png") == 1
+
+
 def test_what_costs_nobody_knows_how_much_is_told_apart(tmp_path: Path) -> None:
     with gateway(tmp_path) as here:
         assert here.post(model="free").status_code == 200
