@@ -122,6 +122,25 @@ def calls(server: RedisServer) -> int:
     return int(line.partition("calls=")[2].partition(",")[0])
 
 
+async def test_a_user_who_may_use_only_our_keys_and_channels_is_enough(redis: RedisServer) -> None:
+    url = redis.url()
+    prefix = url.partition("prefix=")[2]
+    rights = (f"~{prefix}*", "resetchannels", f"&{prefix}*", "+@all", "-@dangerous", "+info")
+    assert redis.say("ACL", "SETUSER", "gate", "on", ">secret", *rights) == b"+OK\r\n"
+    keys = (Key("k", requests_per_minute=9, max_concurrent=9),)
+    async with replicas(redis, url=url.replace("redis://", "redis://gate:secret@")) as home:
+        one, other = await home.one(), await home.one()
+        gate = one.gate("p", 1)
+        async with one.rates(keys).admit("k", 1), gate.enter():
+            waits = asyncio.ensure_future(other.gate("p", 1).take())
+            await other.pace("p", 9, 60.0).turn()
+        await waits
+        other.answer("load", lambda _: asyncio.sleep(0, "mine"))
+        one.replica.others = [other.replica.base]
+        assert await one.survey("load") == ["mine"]
+        assert one.replica.counts_together
+
+
 # ---- away
 
 
