@@ -16,6 +16,7 @@ from gateway.api.account import Account, Kept
 from gateway.api.callers import Keyring
 from gateway.backends import build_backends
 from gateway.bookkeeping import Bookkeeper
+from gateway.config.limits import Limits as HouseLimits
 from gateway.config.model import Settings
 from gateway.config.reloading import taken_over
 from gateway.dispatch import Dispatcher
@@ -151,28 +152,11 @@ class Services:
         self.fetcher = Fetcher()
         self.spool = Spool(settings.server.data_dir)
         self.intake = Intake(self.pool, self.fetcher, self.spool, limits, settings.network.allow_private)
-        finisher = Finisher(
-            pool=self.pool,
-            fetcher=self.fetcher,
-            options=FinishOptions(
-                default_quality=settings.normalization.default_quality,
-                limits=Limits(
-                    bytes_most=limits.result_bytes,
-                    pixels_most=int(limits.output_megapixels * MEGAPIXEL * 1.5),
-                    ratio_most=None,
-                ),
-            ),
-            policy=result_policy(limits, settings.network.allow_private),
-            weights=self.weights,
-            spool=self.spool,
-            metrics=self.metrics,
-            traces=self.traces,
-        )
         self.hosting = Hosting(self.storage, self.signer)
         driver = Driver(
             self.transport,
             self.state.attempts,
-            finisher,
+            self._finisher(limits),
             self.hosting,
             limits.queue_wait_seconds,
             limits.settle_seconds,
@@ -197,6 +181,25 @@ class Services:
             resumption = Resumption(self, self._restore)
             await resumption.scan()
             self._chores.append(asyncio.create_task(self._scan(resumption)))
+
+    def _finisher(self, limits: HouseLimits) -> Finisher:
+        return Finisher(
+            pool=self.pool,
+            fetcher=self.fetcher,
+            options=FinishOptions(
+                default_quality=self.settings.normalization.default_quality,
+                limits=Limits(
+                    bytes_most=limits.result_bytes,
+                    pixels_most=int(limits.output_megapixels * MEGAPIXEL * 1.5),
+                    ratio_most=None,
+                ),
+            ),
+            policy=result_policy(limits, self.settings.network.allow_private),
+            weights=self.weights,
+            spool=self.spool,
+            metrics=self.metrics,
+            traces=self.traces,
+        )
 
     async def _open_state(self, settings: Settings) -> None:
         data_dir = settings.server.data_dir
