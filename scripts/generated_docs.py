@@ -18,6 +18,7 @@ from gateway.config.entries import ModelEntry, PriceEntry, ProviderEntry, RouteE
 from gateway.config.limits import NOT_YET, Limits
 from gateway.config.logs import Logs
 from gateway.config.model import Auth, Budget, KeyEntry, Normalization, Outbound, Server, State, Storage
+from gateway.telemetry.families import DECLARED
 from normalization.capabilities import behaviors
 from normalization.errors import ConfigurationError, ImagegateError
 from normalization.parameters import PARAMETERS, Parameter
@@ -77,6 +78,16 @@ def sizes() -> str:
     return table(
         ("ratio", *(f"{tier}K" for tier in tiers)),
         ((ratio, *(table_size(named_ratio(ratio), Tier.k(tier)) for tier in tiers)) for ratio in ratios),
+    )
+
+
+def metrics() -> str:
+    return table(
+        ("metric", "kind", "labels", "meaning"),
+        (
+            (f"`{each.name}`", each.kind, " ".join(f"`{label}`" for label in each.labels), each.about)
+            for each in DECLARED
+        ),
     )
 
 
@@ -180,6 +191,7 @@ PARTS: tuple[Part, ...] = (
     Part("docs/api.md", "parameters", parameters),
     Part("docs/configuration.md", "settings", settings),
     Part("docs/configuration.md", "limits", limits),
+    Part("docs/operations.md", "metrics", metrics),
     Part("docs/prices.md", "prices", prices),
     Part("docs/contributing.md", "verbs", verbs),
     Part("docs/normalization.md", "sizes", sizes),
