@@ -30,6 +30,8 @@ T = TypeVar("T")
 FILE = "imagegate.sqlite3"
 LINGER_SECONDS = 0.1
 """How long a settlement may wait for company: nobody waits for it, and a commit has a price."""
+APPLICATION = 0x696D6774
+"""Stands in the file's head, for whoever asks what it is of: "imgt"."""
 LOG_PAGES = 1024
 """Pages that SQLite's log has room for from the start: a commit that makes its file longer takes about twice as long. A
 little more than what SQLite gathers there before it begins the log anew."""
@@ -247,17 +249,26 @@ def read_unsettled(connection: sqlite3.Connection) -> list[Attempt]:
 
 
 def _lengthen_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Write what only takes room through the log, once; the pages that it took in the file itself are free again."""
+    """Give SQLite's log its length before anybody waits for a commit.
+
+    The same number is written to the same page again and again. Meanwhile nothing is synced, so the log must only grow:
+    were it brought into the file now, what others have committed could be lost with the power.
+    """
     size: int = connection.execute("PRAGMA page_size").fetchone()[0]
     if path.exists() and path.stat().st_size >= LOG_PAGES * size:
         return
+    connection.execute("PRAGMA wal_autocheckpoint = 0")
+    connection.execute("PRAGMA synchronous = OFF")
     try:
-        connection.execute("CREATE TABLE IF NOT EXISTS room (content BLOB)")
-        connection.execute("INSERT INTO room VALUES (zeroblob(?))", (LOG_PAGES * size,))
-        connection.execute("DROP TABLE IF EXISTS room")
+        for _ in range(LOG_PAGES):
+            connection.execute(f"PRAGMA application_id = {APPLICATION}")
+        connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
     except sqlite3.OperationalError as error:  # the disk may have room for records all the same
         log.info("commits will be slower at first: %s", error)
+    finally:
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA wal_autocheckpoint = 1000")
 
 
 def _take_write_lock(connection: sqlite3.Connection) -> None:

@@ -98,6 +98,13 @@ async def test_a_commit_is_synced_to_the_disk(tmp_path: Path) -> None:
         assert await pragma(attempts, "synchronous") == (2,)
         assert await pragma(attempts, "journal_mode") == ("wal",)
         assert await pragma(attempts, "busy_timeout") == (5000,)
+        assert await pragma(attempts, "wal_autocheckpoint") == (1000,)
+
+
+async def test_the_log_has_its_length_before_anybody_waits_and_takes_no_room_in_the_file(tmp_path: Path) -> None:
+    async with opened(tmp_path):
+        assert (tmp_path / f"{FILE}-wal").stat().st_size > 4_000_000
+        assert (tmp_path / FILE).stat().st_size < 300_000
 
 
 async def test_a_job_is_on_record_before_accepted_returns(tmp_path: Path) -> None:
