@@ -136,8 +136,12 @@ class Spending:
     async def forget_dead(self, names: list[str], gone: Callable[[list[str]], list[str]]) -> None:
         """Let go of what processes of this replica held that are `gone`: their journal has it. Raises
         StateUnavailable."""
-        for name in names:
-            fields = [each.decode() for each in await self._redis.command("HKEYS", self._key(name))]
+        if not names:
+            return
+        for name, reply in zip(
+            names, await self._redis.batch(("HKEYS", self._key(name)) for name in names), strict=True
+        ):
+            fields = [each.decode("utf-8", "replace") for each in reply]
             mine = {each.partition("~")[2]: each for each in fields if each.startswith(f"{self._replica}~")}
             for owner in gone(list(mine)):
                 await self._redis.command("HDEL", self._key(name), mine[owner])

@@ -118,6 +118,7 @@ class Turns:
         await self._retell()
         if self._turns % LOOK_TURNS == 0:
             await self._outbox.look()
+            await self._spending.forget_dead(await self._budgets(), self._gone)
 
     async def _hold_on(self) -> None:
         """Renew the lease, and see whether this Redis is the one that was told."""
@@ -136,7 +137,6 @@ class Turns:
 
         await self._outbox.run(begin)
         await self._retell()
-        await self._spending.forget_dead(await self._budgets(), self._gone)
 
     async def _budgets(self) -> list[str]:
         return await self._outbox.run(
