@@ -1,93 +1,28 @@
-"""Budgets in the journal: decided in the commit that records an attempt, exact after any sequence of ends."""
+"""Budgets in the journal: decided in the commit that records an attempt, exact after any end of it."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-import sqlite3
 import sys
-import tempfile
 import time
-from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing
-from dataclasses import replace
+from contextlib import closing
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from gateway.services.attempts import NewAttempt, Settlement, new_id
 from gateway.services.attempts_schema import MIGRATIONS
-from gateway.services.attempts_sqlite import FILE, SqliteAttempts
+from gateway.services.attempts_sqlite import FILE
 from gateway.services.budgets import UNKNOWN_SECONDS, Allotment, Per, dollars
-from gateway.services.budgets_sqlite import let_go, spent
 from gateway.services.generations import Ages, NewGeneration
 from gateway.services.generations_sqlite import SqliteGenerations
 from gateway.services.sqlite import open_database
 from normalization.errors import BudgetExceeded
-
-NOW = datetime(2026, 11, 21, 12, tzinfo=UTC).timestamp()
-DAY = 86_400.0
-MONTHLY = Allotment(100_000, "month")
-
-
-def an_attempt(cost: int | None = 10_000, allotment: Allotment | None = MONTHLY, **changes: Any) -> NewAttempt:
-    created = changes.pop("created", NOW)
-    usual = NewAttempt(
-        id=new_id(created - 1),
-        generation_id="gen_1",
-        request_id="req_1",
-        provider="p",
-        model="m",
-        requested_model="m",
-        key_name="team",
-        user=None,
-        images=1,
-        planned_cost_micros=cost,
-        created=created,
-        allotment=allotment,
-    )
-    return replace(usual, **changes)
-
-
-def ended(charge: Any, cost: int | None = None, state: Any = "done") -> Settlement:
-    return Settlement(state, "x", charge, cost, 1, 1.0)
-
-
-CHARGED = ended("charged", 10_000)
-UNKNOWN = ended("unknown", state="maybe")
-NOTHING = ended("none", state="refused")
-
-
-@asynccontextmanager
-async def opened(data_dir: Path, *, linger_seconds: float = 0) -> AsyncIterator[SqliteAttempts]:
-    attempts = SqliteAttempts(data_dir, linger_seconds=linger_seconds)
-    try:
-        yield attempts
-    finally:
-        await attempts.close()
-
-
-async def begun(attempts: SqliteAttempts, *many: NewAttempt) -> list[bool]:
-    """Which of the attempts could begin, all at once."""
-    found = await asyncio.gather(*map(attempts.begin, many), return_exceptions=True)
-    assert all(each is None or isinstance(each, BudgetExceeded) for each in found), found
-    return [each is None for each in found]
-
-
-async def taken(attempts: SqliteAttempts, allotment: Allotment = MONTHLY, now: float = NOW) -> int:
-    return await attempts.ask(lambda connection: spent(connection, "team", allotment.span(now)))
-
-
-def ids(data_dir: Path) -> list[str]:
-    with closing(sqlite3.connect(data_dir / FILE)) as connection:
-        return [row[0] for row in connection.execute("SELECT id FROM attempts ORDER BY id")]
+from tests.gateway.budgeting import DAY, MONTHLY, NOTHING, NOW, UNKNOWN, an_attempt, begun, ended, ids, opened, taken
 
 
 @pytest.mark.parametrize(
@@ -367,68 +302,3 @@ async def test_processes_on_one_file_spend_one_budget(tmp_path: Path) -> None:
         rival.stdin.close()
         assert await rival.wait() == 0
     assert len(ids(tmp_path)) == 101
-
-
-KEYS = st.sampled_from(["a", "b", None])
-PERS = st.sampled_from(["day", "month", "total"])
-STEPS = st.one_of(
-    st.tuples(
-        st.just("begin"),
-        KEYS,
-        st.sampled_from([None, 0, 1, 7, 30]),
-        st.one_of(st.none(), st.builds(Allotment, st.integers(0, 60), PERS)),
-        st.sampled_from([0.0, 0.5, 1.0, 31.0]),
-    ),
-    st.tuples(
-        st.just("settle"),
-        st.integers(0, 30),
-        st.sampled_from([NOTHING, UNKNOWN, ended("charged", 3), ended("charged", 90), ended("charged")]),
-    ),
-    st.tuples(st.just("crash")),
-    st.tuples(st.just("sweep"), st.sampled_from([0.0, 8.0, 40.0])),
-    st.tuples(st.just("ask"), st.sampled_from(["a", "b"]), PERS),
-)
-
-
-async def _played(data_dir: Path, steps: list[tuple[Any, ...]]) -> None:
-    attempts = SqliteAttempts(data_dir, linger_seconds=3600)
-    made: list[str] = []
-    for step in steps:
-        match step:
-            case ("begin", key_name, cost, allotment, days):
-                attempt = an_attempt(cost, allotment if key_name else None, key_name=key_name, created=NOW - days * DAY)
-                made.append(attempt.id)
-                await begun(attempts, attempt)
-            case ("settle", which, settlement) if made:
-                await attempts.settle(made[which % len(made)], settlement)
-            case ("crash",):
-                await attempts.ping()  # what was settled is on record; the rest dies with the process
-                heir = SqliteAttempts(data_dir, linger_seconds=3600)
-                await attempts.close()
-                attempts = heir
-                await attempts.take(NOW)
-            case ("sweep", days):
-                await attempts.ask(partial(let_go, now=NOW + days * DAY))
-            case ("ask", key_name, per):
-                await attempts.ask(partial(spent, key_name=key_name, span=Allotment(0, per).span(NOW)))
-            case _:
-                assert not made  # nothing to settle
-        await attempts.ask(_agrees)
-    await attempts.close()
-
-
-def _agrees(connection: sqlite3.Connection) -> None:
-    """The sums are those over the attempts, worked out anew."""
-    found: Counter[tuple[str, str]] = Counter()
-    for key_name, created, held in connection.execute("SELECT key_name, created, held_micros FROM attempts"):
-        for per in ("day", "month", "total"):
-            found[key_name, Allotment(0, per).span(created).name] += held
-    for key_name, span, micros in connection.execute("SELECT key_name, span, micros FROM spending"):
-        assert micros == found[key_name, span], (key_name, span)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(STEPS, max_size=25))
-def test_what_is_spent_is_the_sum_over_the_attempts_whatever_happens(steps: list[tuple[Any, ...]]) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        asyncio.run(_played(Path(name), steps))
