@@ -96,7 +96,7 @@ def _told(account: Account) -> None:
             "provider": account.provider,
             "generation_id": account.generation_id,
             "images": account.images or None,
-            "degraded": [name for name, _ in account.degraded] or None,
+            "degraded": [name[:64] for name, _ in account.degraded[:20]] or None,
         },
     )
 

@@ -17,6 +17,7 @@ from gateway.config.entries import ModelEntry
 from gateway.outcome import CallResult, Candidate, Order
 from gateway.telemetry import families
 from gateway.telemetry.families import DECLARED, Family
+from normalization.parameters import BY_NAME
 from normalization.vocabulary import Format
 from providers.base import Fault
 
@@ -25,6 +26,10 @@ FAMILIES: Final = [(family.name, family.labels) for family in DECLARED]
 
 NOBODY: Final = "none"
 """Whose cost it is where no key is asked for."""
+
+PARAMETERS: Final = frozenset(BY_NAME) | {"image", "mask"}
+EXTRA: Final = "extra"
+"""A parameter that the gateway does not know: its name is the client's own."""
 
 OTHER: Final = "other"
 WORDS_MOST: Final = 100
@@ -93,7 +98,7 @@ class Metrics:
         self._unknown_cost = self._counter(families.UNKNOWN_COST)
         self._degraded = self._counter(families.DEGRADED)
         self._convert_seconds = self._histogram(families.CONVERT_SECONDS)
-        self._outcomes, self._parameters, self._endpoints = Words(), Words(), Words()
+        self._outcomes, self._endpoints = Words(), Words()
 
     def expect(self, models: Mapping[str, ModelEntry]) -> None:
         """Take over the configured models. What somebody may wait for begins at 0: Prometheus takes no first value for
@@ -111,7 +116,7 @@ class Metrics:
         self._requests[endpoint, model, str(account.status)].inc()
         self._request_seconds[endpoint, model].observe(account.seconds)
         for parameter, behavior in account.degraded:
-            self._degraded[self._parameters(parameter), behavior].inc()
+            self._degraded[parameter if parameter in PARAMETERS else EXTRA, behavior].inc()
 
     def settled(self, order: Order, candidate: Candidate, result: CallResult) -> None:
         """A submission has ended."""

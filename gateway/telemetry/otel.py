@@ -25,6 +25,7 @@ from gateway.telemetry.traces import Span, Traces
 from normalization.plan import Call, Finish
 
 FLUSH_MILLISECONDS = 5000
+METHODS = frozenset({"CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE"})
 
 
 def exported() -> Traces:
@@ -39,7 +40,7 @@ class _Span:
         self._span = span
 
     def answered(self, account: Account) -> None:
-        self._span.update_name(f"{account.method} {account.endpoint}")
+        self._span.update_name(f"{_method(account.method)} {account.endpoint}")
         self._set(
             {
                 "http.route": account.endpoint,
@@ -85,7 +86,8 @@ class OtelTraces(Traces):
         }
         # An empty context: whatever else runs here is no parent of a request.
         parent = self._parents.extract(carrier, Context())
-        return self._span(scope["method"], SpanKind.SERVER, {"http.request.method": scope["method"]}, parent)
+        method = _method(scope["method"])
+        return self._span(method, SpanKind.SERVER, {"http.request.method": method}, parent)
 
     def submission(self, order: Order, candidate: Candidate, call: Call, address: str) -> AbstractContextManager[Span]:
         parts = urlsplit(address)
@@ -128,6 +130,11 @@ class OtelTraces(Traces):
                 span.set_attribute("error.type", type(error).__name__)
                 span.set_status(Status(StatusCode.ERROR))
                 raise
+
+
+def _method(written: str) -> str:
+    """A request's method as the conventions want it: a client's own word is none."""
+    return written if written in METHODS else "_OTHER"
 
 
 def _version() -> str:

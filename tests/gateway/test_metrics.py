@@ -59,12 +59,16 @@ class Gateway:
 def gateway(folder: Path, config: Mapping[str, Any] | None = None) -> Iterator[Gateway]:
     with simulated(Busy()) as upstream:
         whole: dict[str, Any] = {
-            "providers": {"up": {"type": "openai", "base_url": upstream.base_url, "max_concurrent": 1}},
+            "providers": {
+                "up": {"type": "openai", "base_url": upstream.base_url, "max_concurrent": 1},
+                "drawn": {"type": "sketch"},
+            },
             "models": {
                 "m": {
                     "aliases": ["also-m"],
                     "routes": [{"provider": "up", "model": "their-m", "price": {"usd_per_image": 0.25}}],
                 },
+                "strict": {"routes": [{"provider": "drawn", "model": "sketch"}]},
                 "free": {"routes": [{"provider": "up", "model": "their-free"}]},
             },
             **(config or {}),
@@ -116,12 +120,15 @@ def test_no_value_of_a_client_becomes_a_label(tmp_path: Path) -> None:
         here.post(model=f"up/{word}")
         here.post(model=f"also-m{word}")
         here.post(**{word: word})
+        dropped = here.post(model="strict", **{word: word, f"{word}2": 1})
+        assert word in dropped.headers["x-imagegate-degraded"]
         here.post(user=word, prompt=word, size=word, output_format=word)
         here.client.get(f"/v1/models/{word}", params={word: word}, headers={word: word})
         here.client.get(f"/v1/generations/{word}")
         here.client.request(word.upper(), f"/{word}")
         here.client.post(f"/openai/deployments/{word}/images/generations", json={"prompt": word})
         assert word not in here.client.get("/metrics").text.lower()
+        assert of(here.scrape(), "imagegate_degraded_total", parameter="extra", behavior="dropped") == 2
 
 
 def test_an_alias_and_a_forced_provider_are_counted_under_the_configured_name(tmp_path: Path) -> None:
