@@ -33,7 +33,7 @@ LINGER_SECONDS = 0.1
 APPLICATION = 0x696D6774
 """Stands in the file's head, for whoever asks what it is of: "imgt"."""
 LOG_PAGES = 1024
-"""Pages that SQLite's log has room for from the start: a commit that makes its file longer takes about twice as long. A
+"""Pages that SQLite's log has room for from the start: a commit that makes its file longer takes 1.6 times as long. A
 little more than what SQLite gathers there before it begins the log anew."""
 RETRY_SECONDS = 1.0
 """After a failed write, before what must not be lost is tried again."""
