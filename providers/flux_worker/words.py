@@ -28,3 +28,10 @@ FAMILY_OPTIONS = frozenset(
 
 OUT_OF_MEMORY = "worker_oom"
 """`Error.code` of a worker whose GPU memory did not suffice for this request."""
+
+WORKER_HEADER = "x-imagegate-worker"
+"""On every answer of this repository's worker, and of no other: its version."""
+
+PROGRESS = "imagegate:progress"
+PARTIAL = "imagegate:partial_image"
+"""Events of its streams before the last: a step of a picture, and a step with a small picture of how far it is."""
