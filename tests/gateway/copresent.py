@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.config.model import Settings
 from gateway.services.attempts import NewAttempt, Settlement, new_id
 from gateway.services.generations import NewGeneration
 from gateway.services.generations_sqlite import SqliteGenerations
@@ -23,7 +25,8 @@ from gateway.services.replicas.outbox import row_of
 from gateway.services.replicas.responses import SharedResponses
 from gateway.services.replicas.telling import Keeping
 from gateway.services.responses_memory import MemoryResponses
-from tests.redis_server import KEY, connection
+from tests.redis_server import KEY, RedisServer, connection
+from tests.served import settings_of
 
 KEEPING = Keeping(90_000.0, 86_400.0, 400 * 86_400.0)
 PATIENCE = 15.0
@@ -121,3 +124,15 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> bool:
 async def lapse(redis: RedisConnection, replica: str) -> None:
     """As if a replica had not renewed its lease for long."""
     await redis.command("ZADD", redis.key("owners"), 1, replica)
+
+
+def with_redis(redis: RedisServer) -> Callable[..., Settings]:
+    """`settings_of`, with the records shared by way of Redis; the same folder is the same gateway."""
+
+    def settings(folder: Path, config: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+        prefix = f"f{hashlib.sha256(str(folder).encode()).hexdigest()[:16]}:"
+        storage = {"signing_key": "5" * 64, **config.get("storage", {})}
+        state = {"url": redis.url(prefix=prefix)}
+        return settings_of(folder, {**config, "state": state, "storage": storage}, environ)
+
+    return settings

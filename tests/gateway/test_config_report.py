@@ -117,3 +117,12 @@ def test_a_limit_is_in_force_or_says_that_it_is_not() -> None:
     # the two of pictures are read by way of the properties that count pixels
     used |= {f"{kind}_megapixels" for kind in ("picture", "output") if f"limits.{kind}_pixels" in code}
     assert set(Limits.model_fields) - used == NOT_YET
+
+
+def test_replicas_that_share_records_and_no_pictures_are_warned_of(tmp_path: Path) -> None:
+    shared = f'{GOOD}state: {{url: "redis://redis"}}\nstorage: {{signing_key: "${{K}}", url: URL}}\n'
+    environ = {"K": "a1" * 32}
+    for url in ("file", "memory"):
+        [said] = warned(tmp_path, shared.replace("URL", url), environ)
+        assert said.startswith(f"storage.url: {url}: replicas share records (state.url) but not pictures")
+    assert warned(tmp_path, shared.replace("URL", "'s3://ours/pictures'"), environ) == []

@@ -9,6 +9,7 @@ from gateway.services.generations import Ages, Ended, Generation, NewGeneration,
 from gateway.services.generations_rows import generation_of
 from gateway.services.generations_sqlite import SqliteGenerations
 from gateway.services.replicas.attempts import Copresence
+from gateway.services.replicas.outbox import Kind
 from gateway.services.replicas.records import GENERATION, OPEN, Shared, listed
 from gateway.services.replicas.scripts import CLAIM_LEFT, DELIVERED, LEFT
 from gateway.services.replicas.shared import shared_generation
@@ -31,6 +32,10 @@ class SharedGenerations:
 
     async def end(self, new: NewGeneration, ended: Ended) -> None:
         await self._local.end(new, ended)
+        if new.scope is not None:
+            # Whoever waits for this Idempotency-Key at another replica looks as soon as this one lets go of it.
+            names: list[tuple[Kind, str]] = [("attempt", each.id) for each in await self._local.submissions(new.id)]
+            await self._others.told([*names, ("generation", new.id)])
 
     async def delivered(self, id: str, *, reached: bool) -> None:
         await self._local.delivered(id, reached=reached)
@@ -70,6 +75,8 @@ class SharedGenerations:
         own = await self._local.keyed(scope, since)
         if own is not None and own.status != "running":
             return own
+        # What this replica has let go of is free.
+        await self._others.teller.drain()
         held = await self._redis.command("GET", self._redis.key("scope", scope))
         found = await self._holder(held, scope, since)
         return own if found is None else found
