@@ -310,6 +310,7 @@ class _Submission:
             refused=refused,
             failure=failure,
             charge=charge,
+            cost_micros=self._cost() if charge == "charged" else None,
         )
 
     def _record(self, outcome: str) -> AttemptRecord:
