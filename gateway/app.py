@@ -22,6 +22,7 @@ from gateway.api.writers import restored
 from gateway.config.model import Settings
 from gateway.container import Services
 from gateway.services.sharing import Sharing
+from gateway.web import pages
 
 EXPOSED = (
     "x-request-id",
@@ -69,6 +70,9 @@ ROUTES = (
     Guarded("/admin/config", configuration.config, methods=["GET"], authority="admin"),
     Guarded("/admin/jobs", operator_jobs.jobs, methods=["GET"], authority="admin"),
     Guarded("/openapi.json", openapi.document, methods=["GET"], authority="anyone"),
+    Guarded("/", pages.playground, methods=["GET", "HEAD"], authority="anyone"),
+    Guarded("/dashboard", pages.dashboard, methods=["GET", "HEAD"], authority="anyone"),
+    Guarded("/web/{file}", pages.web_file, methods=["GET", "HEAD"], authority="anyone"),
 )
 
 

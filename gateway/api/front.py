@@ -25,9 +25,20 @@ from normalization.errors import ImagegateError, InternalError, MethodNotAllowed
 log = logging.getLogger("imagegate.http")
 
 QUIET = frozenset(
-    {"/healthz", "/readyz", "/health/liveness", "/health/liveliness", "/health/readiness", "/metrics", "/openapi.json"}
+    {
+        "/healthz",
+        "/readyz",
+        "/health/liveness",
+        "/health/liveliness",
+        "/health/readiness",
+        "/metrics",
+        "/openapi.json",
+        "/",
+        "/dashboard",
+        "/web/{file}",
+    }
 )
-"""Endpoints that machines ask all day."""
+"""Endpoints that machines ask all day, and the files that a browser asks for by the dozen."""
 
 RETRY_AFTER_SECONDS = 5
 """What a client is told to wait where nobody knows better."""

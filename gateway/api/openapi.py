@@ -134,7 +134,13 @@ _BODIES: dict[str, dict[str, Any]] = {
 _MAKING = frozenset({"generations", "edits", "variations", "create_response"})
 """Endpoints that make pictures: they stream, run dry and can be strict."""
 
-_OTHERWISE = {"file": "image/*", "metrics": "text/plain"}
+_OTHERWISE = {
+    "file": "image/*",
+    "metrics": "text/plain",
+    "playground": "text/html",
+    "dashboard": "text/html",
+    "web_file": "*/*",
+}
 """What endpoints answer whose answer is no JSON."""
 
 _QUERY: dict[str, list[dict[str, Any]]] = {
@@ -172,6 +178,9 @@ _OPERATIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "jobs": ("Submissions whose outcome is still to come.", admin.JOBS),
     "document": ("This document.", _OBJECT),
     "file": ("A hosted picture, by its signed URL.", _OBJECT),
+    "playground": ("The page that makes pictures.", _OBJECT),
+    "dashboard": ("The operator's page.", _OBJECT),
+    "web_file": ("A file of the pages.", _OBJECT),
     "webhook": ("A provider's notice that a job has ended, signed by it.", _OBJECT),
 }
 """By endpoint: summary, the answer's schema."""
