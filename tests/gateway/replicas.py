@@ -131,6 +131,12 @@ class Replicas:
             await each.connection.close()
 
 
+def inside(home: Replicas, gate: str) -> int:
+    """How many Redis says are inside."""
+    said = home.server.say("HVALS", f"{home.alive[0].connection.prefix}gate:in:{gate}")
+    return sum(int(line) for line in said.split(b"\r\n")[2::2])
+
+
 @asynccontextmanager
 async def replicas(server: RedisServer, *, lease: float = 30.0, url: str = "") -> AsyncIterator[Replicas]:
     made = Replicas(server, lease, url)

@@ -9,27 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    NoScriptError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
 
 from gateway.config.redis_url import RedisUrl
 from gateway.services.redis.ear import Ear, Heard
 from gateway.services.redis.health import fields_of, warnings_of
+from gateway.services.redis.script import Script, sound
 from gateway.services.redis.sealing import Seal
 from gateway.services.redis.wire import Argument, Command, Refused, Wire, away, unconnected
 from normalization.errors import ConfigurationError, StateUnavailable
@@ -44,48 +36,6 @@ AGAIN_FIRST_SECONDS = 0.1
 AGAIN_MOST_SECONDS = 5.0
 """Between attempts to come back."""
 HANDSHAKE_SECONDS = 3.0
-
-_WORDS: tuple[tuple[type[ResponseError], str], ...] = (
-    (NoScriptError, "NOSCRIPT"),
-    (OutOfMemoryError, "OOM"),
-    (NoPermissionError, "NOPERM"),
-    (ReadOnlyError, "READONLY"),
-)
-
-
-class Script:
-    """A Lua script, known to Redis by its digest; sent whole only where Redis does not know it."""
-
-    def __init__(self, connection: RedisConnection, text: str) -> None:
-        self._connection = connection
-        self.text = text
-        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-
-    async def __call__(self, keys: Sequence[str], args: Sequence[Argument] = ()) -> Any:
-        """Its reply. `keys` are whole, prefix included. Raises StateUnavailable, of which Refused says that it failed
-        in Redis; it was carried out wholly or not at all then, as far as its checks come before its writes."""
-        return await self.begin(keys, args)
-
-    def begin(self, keys: Sequence[str], args: Sequence[Argument] = ()) -> asyncio.Future[Any]:
-        """Its reply, sent off already. Whoever stops waiting stops nothing, and nobody needs to wait."""
-        reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def answered(sent: asyncio.Future[list[Any]]) -> None:
-            try:
-                value = self._connection.sound(sent.result()[0])
-            except Refused as error:
-                if error.word == "NOSCRIPT":
-                    self._connection.send([("EVAL", self.text, len(keys), *keys, *args)]).add_done_callback(answered)
-                    return
-                _fail(reply, error)
-            except StateUnavailable as error:
-                _fail(reply, error)
-            else:
-                if not reply.done():
-                    reply.set_result(value)
-
-        self._connection.send([("EVALSHA", self.sha, len(keys), *keys, *args)]).add_done_callback(answered)
-        return reply
 
 
 class RedisConnection:
@@ -248,13 +198,17 @@ class RedisConnection:
                 await self._connect()
         except (AuthenticationError, NoPermissionError) as error:
             await self._hang_up()
-            log.error("Redis refuses the user name or the password of state.url")
+            log.log(self._level(), "Redis refuses the user name or the password of state.url")
             raise ConfigurationError("state.url: Redis refuses the user name or the password in it") from error
         except (RedisError, OSError, StateUnavailable) as error:
             kind = type(error.__cause__ or error.__context__ or error).__name__
-            log.log(logging.DEBUG if self._warned else logging.ERROR, "Redis (state.url) cannot be reached: %s", kind)
-            self._warned = True
+            log.log(self._level(), "Redis (state.url) cannot be reached: %s", kind)
             await self._hang_up()
+
+    def _level(self) -> int:
+        """How loud to say that it is away: once."""
+        told, self._warned = self._warned, True
+        return logging.DEBUG if told else logging.ERROR
 
     async def _connect(self) -> None:
         self._gone.clear()
@@ -325,22 +279,12 @@ class RedisConnection:
 
     def sound(self, reply: Any) -> Any:
         """One of the replies to `send`. Raises Refused where it is an error."""
-        if not isinstance(reply, ResponseError):
-            return reply
-        word = next((word for kind, word in _WORDS if isinstance(reply, kind)), "")
-        if not word:
-            said = str(reply)
-            word = next((word for word in ("WRONGTYPE", "OOM", "READONLY", "NOPERM") if word in said), "")
-            word = word or said.split(" ", 1)[0]
-        if word == "READONLY":
-            self._lost(self._wire, "it is a replica that takes no writes")
-        raise Refused(word)
-
-
-def _fail(reply: asyncio.Future[Any], error: StateUnavailable) -> None:
-    if not reply.done():
-        reply.set_exception(error)
-        reply.exception()  # whoever does not wait does not look
+        try:
+            return sound(reply)
+        except Refused as error:
+            if error.word == "READONLY":
+                self._lost(self._wire, "it is a replica that takes no writes")
+            raise
 
 
 async def _opened(connection: AbstractConnection) -> None:
