@@ -121,8 +121,8 @@ def recognise(model: str, *, download: bool = False) -> Folder:
 
 
 def _cached(model: str) -> Path:
-    from huggingface_hub import snapshot_download  # type: ignore[import-not-found]
-    from huggingface_hub.errors import LocalEntryNotFoundError  # type: ignore[import-not-found]
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(model, local_files_only=True))

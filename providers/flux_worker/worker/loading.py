@@ -1,0 +1,105 @@
+"""From a folder of weights to a family on its device, as the options say."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import diffusers
+import torch
+
+from providers.flux_worker.worker.caching import FirstBlocks
+from providers.flux_worker.worker.embeddings import Embeddings
+from providers.flux_worker.worker.families import load_family
+from providers.flux_worker.worker.families.family import Family
+from providers.flux_worker.worker.folders import Folder, FolderError
+from providers.flux_worker.worker.options import MIB, OptionError, Options
+
+ENCODERS = ("text_encoder", "text_encoder_2")
+
+
+def load_weights(folder: Folder, options: Options) -> Family:
+    """Read the folder and put it where it shall be. Raises FolderError where the files are not what they say, and
+    OptionError where this machine cannot do what is asked."""
+    device = _device(options)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    if options.compile and folder.kind.architecture == "flux2-kv":
+        raise OptionError(f"compile is not for {folder.kind.family}: its attention keeps state")
+    quantised = _quantisation(options, device)
+    pipe = _read(folder, _dtype(options, device), quantised)
+    pipe.set_progress_bar_config(disable=True)
+    if options.offload:
+        _offload(pipe, device)
+    else:
+        pipe.to(device)
+    if options.attention is not None:
+        _set_attention(pipe, options.attention)
+    for part in (pipe.transformer, pipe.vae, *_encoders(pipe)):
+        part.eval().requires_grad_(False)
+    if options.compile:
+        pipe.transformer.compile_repeated_blocks(fullgraph=True)
+    embeddings, cache = Embeddings(options.embeddings_mib * MIB), FirstBlocks(options.fast_threshold)
+    return load_family(pipe, folder.kind, device, embeddings, cache)
+
+
+def _device(options: Options) -> str:
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        kind = torch.device(device)
+    except RuntimeError as error:
+        raise OptionError(f"device is {device!r}; it must be cuda, cuda:N or cpu") from error
+    if kind.type not in ("cuda", "cpu"):
+        raise OptionError(f"device is {device!r}; it must be cuda, cuda:N or cpu")
+    if kind.type == "cuda" and (kind.index or 0) >= torch.cuda.device_count():
+        count = torch.cuda.device_count()
+        raise OptionError(f"device is {device!r}, and torch sees {count} GPUs here")
+    return device
+
+
+def _dtype(options: Options, device: str) -> Any:
+    return getattr(torch, options.dtype or ("bfloat16" if device.startswith("cuda") else "float32"))
+
+
+def _quantisation(options: Options, device: str) -> Any:
+    if options.quantisation == "none":
+        return None
+    if not device.startswith("cuda") or torch.cuda.get_device_capability(device) < (8, 9):
+        raise OptionError("quantisation float8 needs a GPU of compute capability 8.9 or above (Ada, Hopper, Blackwell)")
+    try:
+        from torchao.quantization import Float8DynamicActivationFloat8WeightConfig  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise OptionError("quantisation float8 needs the package torchao, which is not installed") from error
+    how = diffusers.TorchAoConfig(Float8DynamicActivationFloat8WeightConfig())
+    return diffusers.PipelineQuantizationConfig(quant_mapping={"transformer": how})
+
+
+def _read(folder: Folder, dtype: Any, quantised: Any) -> Any:
+    given = {} if quantised is None else {"quantization_config": quantised}
+    try:
+        return diffusers.DiffusionPipeline.from_pretrained(folder.path, dtype=dtype, local_files_only=True, **given)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        if isinstance(error, torch.OutOfMemoryError):
+            raise
+        raise FolderError(f"{folder.path} could not be loaded: {error}") from error
+
+
+def _encoders(pipe: Any) -> list[Any]:
+    return [getattr(pipe, name) for name in ENCODERS if getattr(pipe, name, None) is not None]
+
+
+def _offload(pipe: Any, device: str) -> None:
+    """Leaf by leaf, as nothing but leaves is called where we take the steps ourselves; the VAE is small and stays."""
+    onto = torch.device(device)
+    for part in (pipe.transformer, *_encoders(pipe)):
+        diffusers.hooks.apply_group_offloading(
+            part, onload_device=onto, offload_device=torch.device("cpu"), offload_type="leaf_level",
+            use_stream=onto.type == "cuda",
+        )  # fmt: skip
+    pipe.vae.to(onto)
+
+
+def _set_attention(pipe: Any, backend: str) -> None:
+    try:
+        pipe.transformer.set_attention_backend(backend)
+    except (RuntimeError, ValueError, ImportError) as error:
+        raise OptionError(f"attention is {backend!r}, which cannot be used here: {error}") from error
