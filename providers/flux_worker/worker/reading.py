@@ -182,9 +182,9 @@ class Reader:
 
     def refusal(self, refused: Refused) -> Refusal:
         """The engine's own refusal, on the wire."""
-        if refused.param in ("", "input", "prompt"):  # a ValueError of MAX's tokenizer is a 400 too
+        if refused.message.startswith("Prompt "):  # a ValueError of MAX's tokenizer is a 400 too
             return Refusal(400, refused.message, param="input")
-        return self._invalid(refused.param, refused.message)
+        return self._invalid(refused.param or "input", refused.message)
 
 
 def capped(size: tuple[int, int]) -> tuple[int, int]:

@@ -1,0 +1,111 @@
+"""One worker process: it listens at once, loads the model beside that, and on SIGTERM ends what it has begun."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import uvicorn
+
+from providers.flux_worker.worker.desk import Desk, Serving
+from providers.flux_worker.worker.server import create_app
+from providers.flux_worker.worker.work import Engine
+
+log = logging.getLogger("imagegate.worker")
+
+LAST_WORDS_SECONDS = 5
+"""For answers that are on their way when all work has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """On SIGTERM: seconds for which `/ready` says no before anything else happens, so that a balancer notices, and
+    seconds that work under way may take."""
+
+    unready_seconds: float = 0.0
+    drain_seconds: float = 120.0
+
+
+def serve(
+    listener: socket.socket,
+    serving: Serving,
+    load: Callable[[], Engine],
+    ending: Ending | None = None,
+    ready: Callable[[Desk], None] | None = None,
+) -> None:
+    """Serve until told to end. Raises what `load` raises. `ready` is called, in a thread, once the model is loaded."""
+    desk = Desk(serving)
+    server = _Server(desk, ending or Ending())
+    loading = threading.Thread(target=server.load, args=(load, ready), name="load", daemon=True)
+    server.loading = loading
+    server.run(sockets=[listener])
+    desk.codecs.close()
+    if server.failure is not None:
+        raise server.failure
+    if loading.is_alive():
+        # Nothing can stop a library that loads weights, and an interpreter that ends under it crashes.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    loading: threading.Thread
+
+    def __init__(self, desk: Desk, ending: Ending) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(desk),
+                interface="asgi3",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_graceful_shutdown=LAST_WORDS_SECONDS,
+            )
+        )
+        self._desk, self._ending = desk, ending
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._leaving: asyncio.Task[None] | None = None
+        self.failure: Exception | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._loop = asyncio.get_running_loop()
+        self.loading.start()
+
+    def load(self, load: Callable[[], Engine], ready: Callable[[Desk], None] | None) -> None:
+        try:
+            self._desk.load(load)
+        except Exception as trouble:
+            self.failure = trouble
+            self.should_exit = True
+            return
+        if ready is not None and not self._desk.draining:
+            ready(self._desk)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._loop is None or self._desk.draining:
+            super().handle_exit(sig, frame)
+            return
+        self._desk.draining = True
+        self._loop.call_soon_threadsafe(self._leave, sig, frame)
+
+    def _leave(self, sig: int, frame: FrameType | None) -> None:
+        self._leaving = asyncio.ensure_future(self._drained(sig, frame))
+
+    async def _drained(self, sig: int, frame: FrameType | None) -> None:
+        if sig == signal.SIGTERM:
+            await asyncio.sleep(self._ending.unready_seconds)
+        await asyncio.to_thread(self._desk.drain, self._ending.drain_seconds)
+        super().handle_exit(sig, frame)
