@@ -39,13 +39,13 @@ def _pictures(settings: Settings) -> Iterator[str]:
     storage = settings.storage
     if storage.bucket is not None and storage.signing_key is None:
         yield (
-            "storage.signing_key: there is none, so each gateway on the bucket signs with a key of its own, and gives 404 "
-            "for the URLs of the others"
+            "storage.signing_key: there is none, so each gateway on the bucket signs with a key of its own, and gives "
+            "404 for the URLs of the others"
         )
     if settings.state.redis is not None and storage.bucket is None:
         yield (
-            f"storage.url: {storage.url}: replicas share records (state.url) but not pictures, so what one has hosted is "
-            "404 at the others, unless data_dir/pictures is a folder of them all; a bucket is shared by itself"
+            f"storage.url: {storage.url}: replicas share records (state.url) but not pictures, so what one has hosted "
+            "is 404 at the others, unless data_dir/pictures is a folder of them all; a bucket is shared by itself"
         )
 
 

@@ -10,7 +10,7 @@ import contextlib
 import sqlite3
 import subprocess
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Serving:
         """A picture, with no retry of any kind."""
         body = {"model": model, "prompt": f"a fox {mark}", "user": mark, "size": "256x256", "response_format": "url"}
         whole = {"authorization": f"Bearer {CLIENT}", **headers}
-        return httpx.post(f"{self.address}/v1/images/generations", json=body, headers=whole, timeout=60)
+        return httpx.post(f"{self.address}/v1/images/generations", json=body, headers=whole, timeout=100)
 
 
 @dataclass
@@ -54,7 +54,7 @@ class Replicas:
     redis_url: str
     providers: Providers
     proxies: Mapping[str, Proxy]
-    changes: Mapping[str, Any]
+    limits: dict[str, Any] = field(default_factory=dict)
 
     @contextlib.contextmanager
     def serving(self, name: str, failpoint: str | None = None) -> Iterator[Serving]:
@@ -65,14 +65,14 @@ class Replicas:
         pictures.mkdir(mode=0o700, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             (data_dir / "pictures").symlink_to(pictures)
-        config = {
+        config: dict[str, Any] = {
             **configuration({kind: proxy.origin for kind, proxy in self.proxies.items()}),
             "auth": {"mode": "keys", "admin_key": ADMIN, "keys": [{"name": "web", "key": CLIENT}]},
             "state": {"url": self.redis_url},
             "storage": {"signing_key": "5" * 64},
             "server": {"data_dir": str(data_dir)},
         }
-        config |= self.changes
+        config["limits"] |= self.limits
         path = self.folder / f"{name}.yaml"
         path.write_text(yaml.safe_dump(config))
         with gateway(path, failpoint) as (process, address):
@@ -102,7 +102,7 @@ class Replicas:
 
 
 @contextlib.contextmanager
-def replicas(folder: Path, redis: RedisServer, **changes: Any) -> Iterator[Replicas]:
-    """The house of the replicas. `changes`: sections of their configuration."""
+def replicas(folder: Path, redis: RedisServer) -> Iterator[Replicas]:
+    """The house of the replicas."""
     with proxied(folder) as (running, proxies):
-        yield Replicas(folder, redis.url(), running, proxies, changes)
+        yield Replicas(folder, redis.url(), running, proxies)

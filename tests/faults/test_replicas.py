@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from tests.faults.bench import new_mark, until
 from tests.faults.billing import MICROS
-from tests.faults.replicas import replicas
+from tests.faults.happenings import Fault
+from tests.faults.replicas import ADMIN, Serving, replicas
 from tests.redis_server import RedisServer, redis_server
 
 pytestmark = pytest.mark.needs("redis-server")
@@ -127,3 +129,54 @@ def test_a_redis_that_lost_everything_is_told_again(tmp_path: Path, redis: Redis
         with house.serving("c"):
             assert until(lambda: house.known("c") == 2 * MICROS), house.log("c")
         assert house.known("a") == house.known("b") == house.charged()
+
+
+def test_usage_is_the_same_at_every_replica_and_what_the_providers_charged(tmp_path: Path, redis: RedisServer) -> None:
+    with replicas(tmp_path, redis) as house, house.serving("a") as a, house.serving("b") as b:
+        for each, model in ((a, "openai"), (b, "openai"), (b, "apiframe"), (a, "onemin")):
+            assert each.ask(model, new_mark()).status_code == 200
+
+        def totals(replica: Serving) -> dict[str, Any]:
+            found: dict[str, Any] = replica.get("/admin/usage?group_by=model", ADMIN).json()["totals"]
+            return found
+
+        assert until(lambda: totals(a)["requests"] == totals(b)["requests"] == 4), (totals(a), totals(b))
+        assert until(lambda: totals(a) == totals(b)), (totals(a), totals(b))
+        assert round(totals(a)["cost_usd"] * 1e6) == house.charged() == 4 * MICROS
+        assert totals(a)["upstream_calls"] == 4
+
+
+def test_a_replica_that_is_stopped_in_order_leaves_its_job_to_the_other_at_once(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    limits = {"drain_seconds": 0.2, "drain_unready_seconds": 0.1}
+    with replicas(tmp_path, redis) as house:
+        house.limits.update(limits)
+        with house.serving("b"), house.serving("a") as a, ThreadPoolExecutor(1) as pool:
+            proxy = house.proxies["apiframe"]
+            proxy.next(Fault(on="poll", hold=True))
+            asked = pool.submit(a.ask, "apiframe", new_mark())
+            assert proxy.held.wait(PATIENCE)
+            a.process.terminate()
+            answer = asked.result()
+            assert (answer.status_code, answer.headers["x-should-retry"]) == (503, "false")
+            a.process.wait(20)
+            proxy.release()
+            assert until(lambda: house.rows("b") != [] and house.settled("b"), PATIENCE), house.log("b")
+            assert house.known("b") == house.charged() == MICROS
+
+
+def test_a_clients_own_retry_at_the_other_replica_is_given_what_the_killed_one_had_bought(
+    tmp_path: Path, redis: RedisServer
+) -> None:
+    retry = "x-stainless-retry-count"
+    with replicas(tmp_path, redis) as house, house.serving("b") as b:
+        mark = new_mark()
+        with house.serving("a", failpoint="after_accepted") as a:
+            with pytest.raises(httpx.HTTPError):
+                a.ask("apiframe", mark, **{retry: "0"})
+            a.process.wait(20)
+        again = b.ask("apiframe", mark, **{retry: "1"})
+        assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true"), house.log("b")
+        assert httpx.get(again.json()["data"][0]["url"]).status_code == 200
+        assert house.charged() == MICROS

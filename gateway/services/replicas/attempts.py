@@ -32,7 +32,7 @@ from gateway.services.replicas.spending import Spending
 from gateway.services.replicas.telling import Teller
 from gateway.services.replicas.turns import LEASE_SECONDS as REPLICA_LEASE_SECONDS
 from gateway.services.replicas.turns import Turns
-from normalization.errors import StateUnavailable
+from normalization.errors import OperatorError, StateUnavailable
 
 log = logging.getLogger("imagegate.redis")
 
@@ -41,7 +41,7 @@ TAKEN_AT_ONCE = 100
 NOT_SENT = Settlement("not_sent", "state_unavailable", "none", 0, 0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Copresence:
     """What the records of one replica are made of."""
 
@@ -52,9 +52,12 @@ class Copresence:
     teller: Teller
     turns: Turns
     office: Office
+    late: bool = False
+    """Whether the last telling that somebody waited for came too late: that is said once."""
 
     async def close(self) -> None:
         """Tell what is left to tell, and let go."""
+        await self.teller.close()
         await self.turns.close()
         await self.outbox.close()
 
@@ -63,10 +66,17 @@ class Copresence:
         time waits."""
         try:
             async with asyncio.timeout(TIMEOUT):
-                return True if await self.teller.tell(names) else None
-        except (TimeoutError, StateUnavailable) as error:
-            log.warning("Redis was not told in time of %s: %s", names[0][1], error)
+                known = await self.teller.tell(names)
+        except (TimeoutError, OperatorError) as error:
+            log.log(
+                logging.DEBUG if self.late else logging.WARNING,
+                "Redis was not told in time, and will be: %s",
+                error or f"it took longer than {TIMEOUT:g} seconds",
+            )
+            self.late = True
             return False
+        self.late = False
+        return True if known else None
 
 
 class SharedAttempts:

@@ -130,7 +130,7 @@ class Outbox:
                 found = connection.execute(_NAMED, (orjson.dumps(names).decode(),)).fetchall()
             return [Message(seq, kind, id, row_of(connection, kind, id)) for seq, kind, id in found]
 
-        return await self.run(read)
+        return await self.run(read, reading=True)
 
     async def told(self, seqs: Sequence[int]) -> None:
         """Redis has these."""
@@ -191,7 +191,8 @@ class Outbox:
     async def mark(self, name: str) -> Any:
         """What is noted under a name, as JSON; None where nothing is."""
         row = await self.run(
-            lambda connection: connection.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone()
+            lambda connection: connection.execute("SELECT value FROM marks WHERE name = ?", (name,)).fetchone(),
+            reading=True,
         )
         return None if row is None else orjson.loads(row[0])
 
@@ -206,16 +207,17 @@ class Outbox:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
         self._thread.shutdown(wait=False)
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What `work` finds, in a transaction of its own. Raises StorageFull or StateUnavailable."""
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, reading: bool = False) -> T:
+        """What `work` finds, in a transaction of its own; where it is only `reading` nobody who writes waits for it.
+        Raises StorageFull or StateUnavailable."""
         if self._closed:
             raise StateUnavailable("the gateway is shutting down; try again in a moment")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, reading)
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transact(self, work: Callable[[sqlite3.Connection], T], reading: bool) -> T:
         connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
             try:
                 found = work(connection)
                 connection.execute("COMMIT")

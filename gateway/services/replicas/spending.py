@@ -116,7 +116,7 @@ class Spending:
 
     async def _tell_all(self, name: str, held: _Held) -> None:
         recorded = held.recorded
-        micros, version = await self._outbox.run(lambda connection: _spent_here(connection, name))
+        micros, version = await self._outbox.run(lambda connection: _spent_here(connection, name), reading=True)
         held.version += 1
         own = (self._process, held.version, held.total - recorded)
         values = own if micros is None else (self._replica, version, micros, *own)

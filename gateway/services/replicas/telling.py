@@ -30,13 +30,15 @@ from gateway.services.replicas.records import (
 )
 from gateway.services.replicas.scripts import ATTEMPT, ENTER, GENERATION
 from gateway.services.replicas.spending import Spending
-from normalization.errors import StateUnavailable
+from normalization.errors import OperatorError, StateUnavailable
 
 log = logging.getLogger("imagegate.redis")
 
 DAY_MS = 86_400_000
 HELD_BY_ANOTHER = -1
 FENCES = 6
+ROUND = 200
+"""Those who ask at once and are told together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +65,62 @@ class Teller:
         self._enter = redis.script(ENTER)
         self._generation = redis.script(GENERATION)
         self._ledger = redis.key("ledger")
+        self._asked: list[tuple[Sequence[tuple[Kind, str]], asyncio.Future[bool]]] = []
+        self._telling: asyncio.Task[None] | None = None
 
-    async def tell(self, names: Sequence[tuple[Kind, str]] | None = None) -> bool:
-        """Tell what is due of `names`, or the oldest that waits. True where Redis has all of it then; False where a
-        generation among it has an Idempotency-Key that another one holds. Raises StateUnavailable."""
-        return HELD_BY_ANOTHER not in await self._tell(await self._outbox.due(names))
+    async def tell(self, names: Sequence[tuple[Kind, str]]) -> bool:
+        """Tell what is due of `names`. True where Redis has all of it then; False where a generation among it has an
+        Idempotency-Key that another one holds. Raises StateUnavailable. What is asked for while something is told is
+        told together."""
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asked.append((names, answer))
+        if self._telling is None or self._telling.done():
+            self._telling = asyncio.create_task(self._tell_asked())
+        return await answer
+
+    async def _tell_asked(self) -> None:
+        while self._asked:
+            asked, self._asked = self._asked[:ROUND], self._asked[ROUND:]
+            try:
+                messages = await self._outbox.due([name for names, _ in asked for name in names])
+                results = await self._results(messages)
+            except OperatorError as error:
+                for _, answer in asked:
+                    if not answer.done():
+                        answer.set_exception(error)
+                continue
+            named = {(each.kind, each.id): result for each, result in zip(messages, results, strict=True)}
+            for names, answer in asked:
+                _answer(answer, [named.get(name) for name in names])
+            await self._note(messages, results)
 
     async def drain(self) -> int:
         """Tell the oldest that waits, and return how many names that were. Raises StateUnavailable."""
-        return len(await self._tell(await self._outbox.due()))
-
-    async def _tell(self, messages: Sequence[Message]) -> list[int | BaseException]:
-        if messages and not self._redis.available:
-            raise away()
-        results = await asyncio.gather(*(self._told(each) for each in messages), return_exceptions=True)
-        done = [each.seq for each, result in zip(messages, results, strict=True) if isinstance(result, int)]
-        if done:
-            await self._outbox.told(done)
+        messages = await self._outbox.due()
+        results = await self._results(messages)
+        await self._note(messages, results)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
-        return results
+        return len(messages)
+
+    async def close(self) -> None:
+        """Tell nothing more that was asked for."""
+        if self._telling is not None:
+            await asyncio.gather(self._telling, return_exceptions=True)
+
+    async def _results(self, messages: Sequence[Message]) -> list[int | BaseException]:
+        if messages and not self._redis.available:
+            raise away()
+        return await asyncio.gather(*(self._told(each) for each in messages), return_exceptions=True)
+
+    async def _note(self, messages: Sequence[Message], results: Sequence[int | BaseException]) -> None:
+        done = [each.seq for each, result in zip(messages, results, strict=True) if isinstance(result, int)]
+        try:
+            if done:
+                await self._outbox.told(done)
+        except OperatorError as error:
+            log.error("what Redis has already will be told again: %s", error.message)
 
     async def _told(self, message: Message) -> int:
         """What the script said; 0 also for what cannot be told at all."""
@@ -152,6 +189,16 @@ class Teller:
     def _horizon(self) -> int:
         """The oldest that the ledger's stream keeps."""
         return max(0, int((self._redis.now() - self._keeping.ledger) * 1000))
+
+
+def _answer(answer: asyncio.Future[bool], results: Sequence[int | BaseException | None]) -> None:
+    if answer.done():  # nobody waits any more
+        return
+    failed = next((each for each in results if isinstance(each, BaseException)), None)
+    if failed is not None:
+        answer.set_exception(failed)
+    else:
+        answer.set_result(HELD_BY_ANOTHER not in results)
 
 
 class _TooLarge(Exception):
