@@ -52,6 +52,7 @@ COMMANDS: Mapping[str, Command] = {
     "models": Command("gateway.cli.models", "list the models and who makes them"),
     "schema": Command("gateway.cli.schema", "print the JSON Schema of the configuration file"),
     "keys": Command("gateway.cli.keys", "make a key for a client"),
+    "worker": Command("gateway.cli.worker", "serve FLUX weights from this machine's GPU"),
     "import-litellm": Command("gateway.cli.import_litellm", "translate the image models of a LiteLLM config.yaml"),
 }
 

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         if args.workers > 1:
             return _serve_together(settings, args)
         allow()
-        with _listener(settings.server.host, settings.server.port) as listener:
+        with listener_on(settings.server.host, settings.server.port) as listener:
             return _serve(settings, listener, lambda: settings_of(args))
 
 
@@ -61,7 +61,7 @@ def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Setti
             _reloaded(None)
 
     watched = Watched(app)
-    address = _address(settings.server.host, listener.getsockname()[1])
+    address = address_of(settings.server.host, listener.getsockname()[1])
     hooks = Hooks(ready=lambda: print(_greeting(settings, address), flush=True), reload=reload)
     serving = server(watched, settings, services.jobs, hooks)
     try:
@@ -84,8 +84,8 @@ def _serve_together(settings: Settings, args: argparse.Namespace) -> int:
     warning = overdrawn(settings, workers)
     if warning is not None:
         print(f"warning: {warning}", file=sys.stderr)
-    with _listener(settings.server.host, settings.server.port) as listener:
-        address = _address(settings.server.host, listener.getsockname()[1])
+    with listener_on(settings.server.host, settings.server.port) as listener:
+        address = address_of(settings.server.host, listener.getsockname()[1])
         hooks = Hooks(
             ready=lambda: print(_greeting(settings, address), flush=True),
             read=lambda: settings_of(args),
@@ -112,7 +112,7 @@ def _overridden(settings: Settings, args: argparse.Namespace) -> Settings:
     return settings.model_copy(update={"server": settings.server.model_copy(update=said)})
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def listener_on(host: str, port: int) -> socket.socket:
     """A socket bound but not yet listening: who connects before the gateway is ready is refused, not kept waiting."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -139,7 +139,8 @@ def _greeting(settings: Settings, address: str) -> str:
     return f'imagegate on {address} with {models}; point a client at base_url="{address}/v1" with {key}'
 
 
-def _address(host: str, port: int) -> str:
+def address_of(host: str, port: int) -> str:
+    """The address to show for what listens on `host`."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host)  # noqa: S104 - what to show for it, not what to bind
     return f"http://{shown or (f'[{host}]' if ':' in host else host)}:{port}"
 

@@ -1,0 +1,85 @@
+"""`imagegate worker` as far as it goes without torch: what is wrong with its words, and what is missing, is said."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from gateway.cli import main
+from gateway.cli import worker as command
+from providers.flux_worker.worker.options import Options
+
+
+@pytest.fixture
+def installed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """As if torch were there; what would be served."""
+    served: list[Any] = []
+
+    def one(args: Any, index: int) -> int:
+        served.append((args, command._serving(args), command._options(args)))
+        return 0
+
+    monkeypatch.setattr(command, "EXTRA", ())
+    monkeypatch.setattr(command, "_one", one)
+    return served
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed here")
+def test_without_its_extra_it_says_how_to_get_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["worker", "--model", "x"]) == 2
+    said = capsys.readouterr().err
+    assert "make worker" in said
+    assert said.count("\n") == 1
+
+
+def test_its_help_loads_neither_torch_nor_a_server() -> None:
+    program = (
+        "import sys, contextlib\nfrom gateway.cli import main\nwith contextlib.suppress(SystemExit): "
+        "main(['worker', '--help'])\nprint(sorted({'torch', 'starlette', 'uvicorn', 'PIL'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)  # noqa: S603
+    assert done.stdout.rstrip().endswith("[]")
+    assert "--validation-status" in done.stdout
+
+
+def test_what_is_said_is_what_is_served(installed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_KEY", "k-1")
+    words = "--model /models/klein --name klein --host 0.0.0.0 --api-key-env WORKER_KEY --sizes 1024x1024,512x768"
+    assert main(["worker", *words.split(), "--batch", "8", "--queue", "3", "--validation-status", "400"]) == 0
+    ((_, serving, options),) = installed
+    assert (serving.name, serving.key, serving.bounds.validation_status) == ("klein", "k-1", 400)
+    assert options == Options("/models/klein", sizes=((1024, 1024), (512, 768)), batch_most=8, waiting_most=3)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--host 0.0.0.0", "--api-key-env"),
+        ("--host worker.example", "--open"),
+        ("--api-key-env NOT_THERE", "NOT_THERE"),
+        ("--offload --compile", "offload"),
+    ],
+)
+def test_words_that_do_not_go_together_are_refused(
+    installed: list[Any], capsys: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    assert main(["worker", "--model", "x", *words.split()]) == 2
+    assert said in capsys.readouterr().err
+    assert installed == []
+
+
+def test_an_open_worker_is_one_by_its_own_word(installed: list[Any]) -> None:
+    assert main(["worker", "--model", "x", "--host", "0.0.0.0", "--open"]) == 0
+    assert installed[0][1].key is None
+
+
+@pytest.mark.parametrize("words", ["--sizes 100x100", "--sizes 1024", "--port 70000", "--batch 0", "--drain-seconds x"])
+def test_words_that_mean_nothing_are_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["worker", "--model", "x", *words.split()])
+    assert ended.value.code == 2
+    assert "accepted" in capsys.readouterr().err or "seconds" in words
