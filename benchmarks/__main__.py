@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversions, crowd, edits, gateway, journal, planning, streams, usage
+from benchmarks import conversions, crowd, edits, gateway, journal, planning, streams, team, usage
 
 BENCHMARKS = {
     "gateway": gateway.main,
@@ -14,6 +14,7 @@ BENCHMARKS = {
     "crowd": crowd.main,
     "journal": journal.main,
     "planning": planning.main,
+    "team": team.main,
     "usage": usage.main,
 }
 

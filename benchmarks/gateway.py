@@ -74,9 +74,9 @@ class Goal:
         return f"  {self.what:<46}{self.reached:9.2f}{self.unit:<5} at most {self.most:g}{self.unit:<5} {verdict}"
 
 
-def load(url: str, model: str, connections: int, requests: int, answer: Path) -> list[float]:
+def load(url: str, model: str, connections: int, requests: int, answer: Path, *, key: str = KEY) -> list[float]:
     """Put one load on a URL; the seconds of each request. Raises RuntimeError at a wrong answer."""
-    words = (url, model, KEY, str(connections), str(requests), str(answer))
+    words = (url, model, key, str(connections), str(requests), str(answer))
     done = subprocess.run([sys.executable, "-m", "benchmarks.load", *words], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{url}: {done.stderr.strip()[-600:]}")

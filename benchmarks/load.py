@@ -2,16 +2,19 @@
 
     python -m benchmarks.load URL MODEL KEY CONNECTIONS REQUESTS ANSWER
 
-ANSWER is the file of the provider's canned answer: every picture that comes back must be its picture. One line of JSON
-on stdout tells the seconds each request took; the first wrong answer ends it with exit status 1.
+KEY may be several, with commas between, which then take turns. ANSWER is the file of the provider's canned answer:
+every picture that comes back must be its picture. One line of JSON on stdout tells the seconds each request took; the
+first wrong answer ends it with exit status 1.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +25,14 @@ PROMPT = "a red fox in fresh snow, morning light, 85 mm"
 MARK = b'"b64_json"'
 
 
-async def run(url: str, model: str, key: str, connections: int, requests: int, picture: bytes) -> list[float]:
+async def run(
+    url: str, model: str, keys: Sequence[str], connections: int, requests: int, picture: bytes
+) -> list[float]:
     """Seconds of each request, in the order they ended. Raises ValueError at a wrong answer."""
     body = json.dumps({"model": model, "prompt": PROMPT, "n": 1}).encode()
-    headers = {
-        "authorization": f"Bearer {key}",
-        "content-type": "application/json",
-        # Compression, which some offer, would cost more than everything else together.
-        "accept-encoding": "identity",
-    }
+    # Compression, which some offer, would cost more than everything else together.
+    common = {"content-type": "application/json", "accept-encoding": "identity"}
+    turns = itertools.cycle([{**common, "authorization": f"Bearer {key}"} for key in keys])
     seconds: list[float] = []
     left = requests
 
@@ -39,7 +41,7 @@ async def run(url: str, model: str, key: str, connections: int, requests: int, p
         while left > 0:
             left -= 1
             began = time.perf_counter()
-            async with session.post(url, data=body, headers=headers) as response:
+            async with session.post(url, data=body, headers=next(turns)) as response:
                 answer = await response.read()
             seconds.append(time.perf_counter() - began)
             check(response.status, answer, picture)
@@ -63,7 +65,7 @@ def main(arguments: list[str]) -> int:
     canned: dict[str, Any] = json.loads(Path(answer).read_bytes())
     picture = canned["data"][0]["b64_json"].encode()
     try:
-        seconds = uvloop.run(run(url, model, key, int(connections), int(requests), picture))
+        seconds = uvloop.run(run(url, model, key.split(","), int(connections), int(requests), picture))
     except (ValueError, aiohttp.ClientError, TimeoutError) as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
