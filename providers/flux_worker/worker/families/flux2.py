@@ -96,6 +96,9 @@ class Flux2(Family):
 
     def check(self, work: Work) -> None:
         super().check(work)
+        for name in ("secondary_prompt", "secondary_negative_prompt"):
+            if getattr(work, name):
+                raise Refused(f"{self.kind.family} reads one prompt: leave {name} out", f"{OPTIONS}.{name}")
         for picture in work.pictures:
             try:
                 Flux2ImageProcessor.check_image_input(picture)
