@@ -1,0 +1,114 @@
+// The operator's page: who may see it, when it asks, and what it says when it cannot.
+
+import { keepKey, keyFor } from "./api.js";
+import { Config } from "./dashboard-config.js";
+import { facts } from "./dashboard-feed.js";
+import { showJobs } from "./dashboard-jobs.js";
+import { showHealth } from "./dashboard-providers.js";
+import { Pulse } from "./dashboard-pulse.js";
+import { Usage } from "./dashboard-usage.js";
+import { el, fill, find, say } from "./dom.js";
+
+const WORDS = { live: "Live", paused: "Paused", hidden: "Asleep", failing: "Not up to date", waiting: "Loading" };
+
+let standing = { state: "waiting" };
+let tried = false; // a key was just typed in
+const usage = new Usage(() => pulse.now());
+const config = new Config((error) => shut(error));
+const pulse = new Pulse(turn, heard);
+
+/** Everything once. Throws the first error, after all that could be shown is shown. */
+async function turn(signal) {
+  const parts = [
+    [facts("admin/health", signal).then(showHealth), null],
+    [facts("admin/jobs", signal).then(showJobs), "#jobs-trouble"],
+    [usage.turn(signal), "#usage-trouble"],
+  ];
+  const ends = await Promise.allSettled(parts.map(([part]) => part));
+  if (signal.aborted) return;
+  const errors = ends.map((end) => end.reason);
+  const refusal = errors.find((error) => error?.wantsKey);
+  if (refusal) return void shut(refusal);
+  open();
+  parts.forEach(([, place], at) => place && tell(place, errors[at]));
+  const error = errors.find(Boolean);
+  if (error) throw error;
+}
+
+function tell(place, error) {
+  const node = find(place);
+  node.hidden = !error || error === undefined;
+  if (error) node.textContent = error.message;
+}
+
+function open() {
+  tried = false;
+  find("#gate").hidden = true;
+  find("#board").hidden = false;
+  find("#controls").hidden = false;
+  find("#leave").hidden = !keyFor("admin");
+}
+
+function shut(error) {
+  pulse.stop();
+  config.forget();
+  const known = keyFor("admin") !== "";
+  keepKey("", "admin");
+  find("#board").hidden = true;
+  find("#controls").hidden = true;
+  find("#gate").hidden = false;
+  const told = find("#gate-error");
+  told.hidden = !error || !(known || tried || error.status === 403);
+  told.textContent = error ? (known || tried ? `The gateway refused this key. ${error.message}` : error.message) : "";
+  tried = false;
+  const field = find("#gate-key");
+  field.setAttribute("aria-invalid", String(!told.hidden));
+  field.focus();
+}
+
+function heard(told) {
+  const before = standing.state;
+  standing = { ...told, at: told.state === "live" ? Date.now() : standing.at };
+  find("#pulse").dataset.state = told.state;
+  find("#board").dataset.state = told.state;
+  tick();
+  const trouble = find("#trouble");
+  trouble.hidden = told.state !== "failing";
+  if (told.state === "failing" && before !== "failing") {
+    fill(trouble, el("strong", {}, "What you see is not up to date."), el("span", { id: "trouble-text" }),
+      el("span", {}, el("button", { class: "button tiny", type: "button", on: { click: () => pulse.now() } }, "Try now")));
+    say("What you see is not up to date: the gateway does not answer as it should.");
+  }
+  if (told.state === "failing") tick();
+  if (told.state === "live" && before === "failing") say("Up to date again.");
+}
+
+// Once a second, what only the clock changes.
+function tick() {
+  const since = standing.at ? Math.round((Date.now() - standing.at) / 1000) : null;
+  const ending = since === null || standing.state === "hidden" ? "" : since < 2 ? ", just now" : `, ${since} s ago`;
+  find("#pulse-text").textContent = `${WORDS[standing.state]}${ending}`;
+  const place = find("#trouble-text");
+  if (!place || standing.state !== "failing") return;
+  const left = standing.next === null ? null : Math.max(0, Math.ceil((standing.next - Date.now()) / 1000));
+  place.textContent = `${standing.error.message} ${left === null ? "" : left ? `The next try is in ${left} s.` : "Trying again."}`;
+}
+
+find("#gate-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = find("#gate-key");
+  keepKey(field.value.trim(), "admin");
+  field.value = "";
+  tried = true;
+  pulse.start();
+});
+find("#pause").addEventListener("click", () => {
+  pulse.pause(!pulse.paused);
+  find("#pause").textContent = pulse.paused ? "Resume" : "Pause";
+});
+find("#leave").addEventListener("click", () => {
+  keepKey("", "admin");
+  location.reload();
+});
+setInterval(() => document.hidden || tick(), 1000);
+pulse.start();
