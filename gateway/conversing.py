@@ -18,7 +18,7 @@ from gateway.services.gates import GateTimeout
 from gateway.services.weights import Weight
 from normalization.errors import GenerationTimeout, OperatorError, OutcomeUnknown, Overloaded
 from normalization.plan import Call
-from providers.base import Artifact, Broken, Done, Failed, Pending, Resumable, WireReply, WireRequest
+from providers.base import Artifact, Broken, Done, Failed, Pending, Resumable, Showing, WireReply, WireRequest
 from providers.transport import Target
 
 if TYPE_CHECKING:
@@ -152,9 +152,15 @@ class Conversation:
             return await transport.repeat(request, self.target, deadline=self.deadline, before=self._look_turn)
         await self._turn(look=False)
         self.sent = True
-        answer = await transport.exchange(request, self.target, deadline=self.deadline)
+        answer = await transport.exchange(request, self.target, deadline=self.deadline, told=self._shown)
         reach("after_send")
         return answer
+
+    def _shown(self, event: bytes) -> None:
+        adapter = self.backend.adapter
+        shown = adapter.shown(event, self.call) if isinstance(adapter, Showing) else None
+        if shown is not None and 0 <= shown.index < len(self.call.places):
+            self.order.progress.show(self.call.places[shown.index], shown)
 
     async def _look_turn(self) -> None:
         await self._turn(look=True)

@@ -78,7 +78,7 @@ class Dispatcher:
         """The candidate's plan for some of the places only."""
         if len(places) == candidate.request.n:
             return candidate.plan
-        return planner.plan(
+        plan = planner.plan(
             candidate.request,
             candidate.profile,
             name=candidate.plan.provider,
@@ -86,6 +86,7 @@ class Dispatcher:
             price=candidate.price,
             output_pixels_most=self.output_pixels_most,
         )
+        return plan.followed(candidate.plan.calls[0].previews)
 
 
 class _Work:

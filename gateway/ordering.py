@@ -20,6 +20,7 @@ from normalization.errors import InvalidValue, UnpricedRoute, UnsupportedParamet
 from normalization.reading import Reading, read
 from normalization.rules import Profile
 from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, Format, ImageRequest, Operation, Picture
+from providers.base import Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +75,14 @@ class Ordering:
         self.settings = settings
         self.catalogue = catalogue
         self.backends = backends
-        self._profiles: dict[tuple[str, str, int], Profile] = {}
+        self._profiles: dict[tuple[str, str, int, int], Profile] = {}
 
     def profile(self, provider: str, model: str, pictures: int = 0) -> Profile:
-        """The profile of a provider's model for so many input pictures, built once."""
-        key = (provider, model, pictures)
+        """The profile of a provider's model for so many input pictures, built once for what is known of it."""
+        adapter = self.backends[provider].adapter
+        key = (provider, model, pictures, adapter.knows if isinstance(adapter, Observed) else 0)
         if key not in self._profiles:
-            self._profiles[key] = self.backends[provider].adapter.profile(model, pictures)
+            self._profiles[key] = adapter.profile(model, pictures)
         return self._profiles[key]
 
     def check(self, asked: Asked, resolved: Resolved) -> None:
@@ -167,6 +169,8 @@ class Ordering:
             price=price,
             output_pixels_most=int(self.settings.limits.output_megapixels * MEGAPIXEL),
         )
+        if reading.stream:
+            plan = plan.followed(reading.partial_images)
         return Candidate(backend, profile, request, plan, price, route.timeout_seconds, route.on_unknown, route.weight)
 
 

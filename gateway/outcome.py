@@ -18,6 +18,7 @@ from normalization.errors import Charge, ImagegateError
 from normalization.plan import Plan
 from normalization.rules import Price, Profile
 from normalization.vocabulary import Format, ImageRequest, Picture, Size
+from providers.base import Shown
 
 ResponseFormat = Literal["url", "b64_json", "both"]
 
@@ -113,6 +114,15 @@ class Ended(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A small JPEG of what the picture at `place` looks like by now, number `index` of those."""
+
+    place: int
+    index: int
+    data: bytes = field(repr=False)
+
+
 @dataclass(slots=True)
 class Progress:
     """How far an order has come; mutable, and read by whoever must answer before or without an outcome."""
@@ -124,8 +134,12 @@ class Progress:
     """Submissions on record, ended or not."""
     made: dict[int, Delivered] = field(default_factory=dict)
     """Finished pictures by place, as they come."""
+    partials: list[Partial] = field(default_factory=list)
+    """Pictures in between, in the order in which providers showed them."""
+    steps: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """By place: the step that a provider has come to, and of how many."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when another picture is there."""
+    """Set when another picture is there, finished or in between."""
     hosted: dict[str, str] = field(default_factory=dict)
     """URLs of input pictures that providers fetch, by the picture's fingerprint: each is stored once."""
     stored: dict[int, str] = field(default_factory=dict)
@@ -137,6 +151,19 @@ class Progress:
     open_jobs: int = 0
     """Jobs that a provider has accepted and that have not ended: another process could go on with them."""
     any_jobs: bool = False
+
+    @property
+    def news(self) -> int:
+        """How many pictures there are to tell of, finished or in between."""
+        return len(self.made) + len(self.partials)
+
+    def show(self, place: int, shown: Shown) -> None:
+        """A provider tells how far the picture at `place` is."""
+        self.steps[place] = (shown.step, shown.steps)
+        if shown.picture is not None and place not in self.made:
+            index = sum(partial.place == place for partial in self.partials)
+            self.partials.append(Partial(place, index, shown.picture))
+            self.changed.set()
 
 
 @dataclass(frozen=True, slots=True)

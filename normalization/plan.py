@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -75,6 +75,8 @@ class Call:
     operation: Operation = "generate"
     pictures: tuple[Picture, ...] = ()
     mask: Picture | None = None
+    previews: int | None = None
+    """Pictures in between that somebody waits for, of each; None = nobody follows the work."""
 
     @property
     def images(self) -> int:
@@ -129,6 +131,10 @@ class Plan:
     """Pixels that each picture should come back with; None where the provider does not say."""
     components: tuple[Component, ...] | None = None
     """What it should cost; None = the price is unknown, which is never 0."""
+
+    def followed(self, previews: int | None) -> Plan:
+        """The plan, for somebody who waits for so many pictures in between; None = nobody follows the work."""
+        return replace(self, calls=tuple(replace(call, previews=previews) for call in self.calls))
 
     @property
     def lossless(self) -> bool:

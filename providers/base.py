@@ -71,6 +71,9 @@ class WireRequest:
     """What the adapter must still know when it reads the answer, such as the keys of earlier uploads; never sent."""
     then: WireRequest | None = None
     """The submission that an upload makes way for, as a dry run shows it: a picture stands where its key will."""
+    events: bool = False
+    """The answer may come as server-sent events: each is handed on as it comes, and the reply's body is the data of
+    the last one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,25 @@ class WireReply:
 Fault = Literal[
     "dns", "refused", "tls", "connect_timeout", "reset", "closed", "read_timeout", "too_large", "encoding", "protocol"
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How far a picture is that its provider still works on: number `index` of its call, counted from 0."""
+
+    index: int
+    step: int
+    steps: int
+    picture: bytes | None = None
+    """What it looks like by now, small; a JPEG."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a look at one address of a provider tells. `then`: what is to be asked there too."""
+
+    ready: bool
+    then: WireRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +253,32 @@ class Probing(Protocol):
     def probe(self) -> WireRequest:
         """A request that buys nothing. Its purpose is "poll". A 2xx means that the provider is well, a 401 or 403 that
         it refuses our key; a 404 means nothing, where not every server of the kind has it."""
+        ...
+
+
+@runtime_checkable
+class Observed(Protocol):
+    """What an adapter has besides whose provider's addresses tell, at no cost, whether they take work and what they
+    can do. It remembers that: its profiles may change with it."""
+
+    knows: int
+    """Grows whenever a profile may have changed."""
+
+    def look(self) -> WireRequest:
+        """A request that buys nothing. Its purpose is "poll"."""
+        ...
+
+    def seen(self, address: str, reply: WireReply, sent: WireRequest) -> Seen:
+        """What an address answered to `look`, or to what a look asked for then. Never raises on bad input."""
+        ...
+
+
+@runtime_checkable
+class Showing(Protocol):
+    """What an adapter has besides whose provider tells how far it is (`WireRequest.events`)."""
+
+    def shown(self, event: bytes, call: Call) -> Shown | None:
+        """What the data of an event means; None = nothing to show. Never raises on bad input."""
         ...
 
 

@@ -31,8 +31,9 @@ import tenacity
 from aiohttp.http_exceptions import ContentLengthError, HttpProcessingError, TransferEncodingError
 
 from providers.base import Broken, Fault, Stage, WireReply, WireRequest
-from providers.bodies import SLICE, Body, Gathering, TooLarge, encode
+from providers.bodies import SLICE, Body, TooLarge, encode
 from providers.course import Course
+from providers.events import Told, body_of, streamed, unheard
 from providers.repeats import last, pause, worth_repeating
 from providers.repeats import retry_after as retry_after
 from providers.slim import absent
@@ -209,8 +210,11 @@ class Transport:
     async def aclose(self) -> None:
         await self._client.aclose()
 
-    async def exchange(self, request: WireRequest, target: Target, *, deadline: float) -> WireReply | Broken:
-        """Send `request` once and read its reply whole, until `deadline` (time.monotonic) at the latest.
+    async def exchange(
+        self, request: WireRequest, target: Target, *, deadline: float, told: Told | None = None
+    ) -> WireReply | Broken:
+        """Send `request` once and read its reply whole, until `deadline` (time.monotonic) at the latest. Where the
+        reply is a stream of events and `request.events` says so, `told` gets the data of each as it comes.
 
         Trouble on the way is returned, never raised: `Broken` with the furthest stage that may have been reached.
         """
@@ -224,7 +228,8 @@ class Transport:
         try:
             wire = _wire_request(request, body, target)
             async with asyncio.timeout_at(course.deadline) as course.timer:
-                return await self._converse(wire, course, target.reply_bytes_most)
+                heard = (told or unheard) if request.events else None
+                return await self._converse(wire, course, target.reply_bytes_most, heard)
         except TooLarge:
             return Broken(course.stage, "too_large", f"more than {target.reply_bytes_most} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, HttpProcessingError, OSError) as trouble:
@@ -236,7 +241,7 @@ class Transport:
             course.timer = None
             _course.reset(token)
 
-    async def _converse(self, wire: httpx.Request, course: _Traced, most: int) -> WireReply | Broken:
+    async def _converse(self, wire: httpx.Request, course: _Traced, most: int, told: Told | None) -> WireReply | Broken:
         response = await self._client.send(wire, stream=True)
         course.allow(math.inf)
         try:
@@ -247,7 +252,8 @@ class Transport:
             declared = int(length) if (length := headers.get("content-length", "")).isdecimal() else None
             async with self._room(declared) as weight:
                 with _Watch(course.response):
-                    body = await _read(response, declared, most)
+                    chunks = cast("httpx.AsyncByteStream", response.stream)
+                    body = await body_of(chunks, declared, most, told if streamed(headers) else None)
             course.finish()
             return WireReply(response.status_code, body, headers, weight)
         finally:
@@ -286,13 +292,6 @@ class Transport:
             return await self.exchange(request, target, deadline=deadline)
 
         return await retrying(once)
-
-
-async def _read(response: httpx.Response, declared: int | None, most: int) -> bytes:
-    gathering = Gathering(declared, most)
-    async for chunk in cast("httpx.AsyncByteStream", response.stream):
-        gathering.add(chunk)
-    return gathering.body()
 
 
 class _Watch:

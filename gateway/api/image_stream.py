@@ -13,13 +13,15 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import pybase64
+
 from gateway.api.answer import NO_USAGE, described
 from gateway.api.carrying import linked
 from gateway.api.sse import Pieces, event
 from gateway.container import Services
-from gateway.outcome import Delivered, Ended, Order, Outcome
+from gateway.outcome import Delivered, Ended, Order, Outcome, Partial
 from normalization.errors import ImagegateError, InternalError, OperatorError
-from normalization.vocabulary import Applied
+from normalization.vocabulary import Applied, Format
 
 log = logging.getLogger("imagegate.images")
 
@@ -39,10 +41,13 @@ class ImageStream:
     url: bool
 
     async def script(self, order: Order, job: Ended) -> AsyncGenerator[Pieces, None]:
-        sent = 0
+        sent = partials = 0
         try:
             async for outcome in watched(order, job, self.services.settings.server.deadline_seconds):
                 if outcome is None:
+                    for partial in order.progress.partials[partials:]:
+                        partials += 1
+                        yield self._partial(order, partial)
                     # The last one carries what is known at the end, so the newest always waits.
                     while not self.strict and {sent, sent + 1} <= order.progress.made.keys():
                         yield await self._completed(order, order.progress.made[sent], sent)
@@ -57,6 +62,21 @@ class ImageStream:
         except Exception as unexpected:  # the stream has begun: all that is left is to say so in it
             log.exception("unexpected error in a stream", exc_info=unexpected)
             yield event("error", InternalError("an unexpected error in the gateway").body())
+
+    def _partial(self, order: Order, partial: Partial) -> Pieces:
+        """What the picture looks like by now, as its provider showed it: small, and a JPEG whatever was asked for."""
+        finish = order.candidates[0].plan.finish
+        data = {
+            "created_at": int(time.time()),
+            "quality": order.request.quality or "auto",
+            "background": order.request.background or "auto",
+            "size": "auto" if finish.fit is None else str(finish.fit),
+            "output_format": Format.JPEG.value,
+            "partial_image_index": partial.index,
+            "image_index": partial.place,
+            "b64_json": pybase64.b64encode(partial.data).decode("ascii"),
+        }
+        return event(f"{self.kind}.partial_image", data)
 
     async def _completed(self, order: Order, picture: Delivered, place: int, end: Outcome | None = None) -> Pieces:
         asked = order.request
@@ -86,19 +106,19 @@ class ImageStream:
 
 
 async def watched(order: Order, job: Ended, seconds: float) -> AsyncGenerator[Outcome | None, None]:
-    """None whenever another picture is there (`order.progress.made`), and at last the outcome. Raises ImagegateError
-    as the work ends, or GenerationTimeout after `seconds`."""
+    """None whenever another picture is there (`order.progress`: `made` or `partials`), and at last the outcome. Raises
+    ImagegateError as the work ends, or GenerationTimeout after `seconds`."""
     ended, seen = asyncio.ensure_future(job.wait(seconds)), 0
     try:
         while not ended.done():
             # What came while the last was told is told now: somebody else may have taken note of it.
-            if len(order.progress.made) == seen:
+            if order.progress.news == seen:
                 changed = asyncio.ensure_future(order.progress.changed.wait())
                 await asyncio.wait({ended, changed}, return_when=asyncio.FIRST_COMPLETED)
                 changed.cancel()
                 order.progress.changed.clear()
-            if not ended.done() and len(order.progress.made) > seen:
-                seen = len(order.progress.made)
+            if not ended.done() and order.progress.news > seen:
+                seen = order.progress.news
                 yield None
         yield await ended
     finally:

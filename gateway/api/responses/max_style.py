@@ -66,6 +66,9 @@ class MaxStyle:
             ("response.content_part.done", {**place, "part": _part(shown)}),
         ]
 
+    def partial(self, index: int, picture: bytes) -> list[Event]:
+        return []  # MAX's wire has no place for it
+
     def closing(self) -> list[Event]:
         return []
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pybase64
 from starlette.requests import Request
 
 from gateway.api.callers import Caller
@@ -203,6 +204,11 @@ class ToolStyle:
 
     def arrived(self, index: int, shown: Shown) -> list[Event]:
         return []
+
+    def partial(self, index: int, picture: bytes) -> list[Event]:
+        kind, data = self._event("partial_image")
+        told = {"partial_image_index": index, "partial_image_b64": pybase64.b64encode(picture).decode("ascii")}
+        return [(kind, {**data, **told, "output_format": "jpeg"})]
 
     def closing(self) -> list[Event]:
         return [self._event("completed")]

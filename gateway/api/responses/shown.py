@@ -75,6 +75,10 @@ class Style(Protocol):
         """Events when the picture at `index` is there."""
         ...
 
+    def partial(self, index: int, picture: bytes) -> list[Event]:
+        """Events when a picture in between, number `index`, is there: a small JPEG."""
+        ...
+
     def closing(self) -> list[Event]:
         """Events before the item is done."""
         ...

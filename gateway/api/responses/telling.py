@@ -127,10 +127,15 @@ class Telling:
     async def script(self, order: Order, job: Ended) -> AsyncGenerator[Pieces, None]:
         """The events of the work, from its first picture to `response.completed` or `response.failed`."""
         shown: list[Shown] = []
+        partials = 0
         last: list[Pieces] = []
         try:
             async with aclosing(watched(order, job, self.services.settings.server.deadline_seconds)) as outcomes:
                 async for outcome in outcomes:
+                    for partial in order.progress.partials[partials:] if outcome is None else ():
+                        partials += 1
+                        for told in self.style.partial(partial.index, partial.data):
+                            yield self._event(*told)
                     arrived = await self._arrived(order, outcome, len(shown))
                     events = self._shown(len(shown), arrived)
                     shown += arrived
