@@ -10,8 +10,10 @@ from pathlib import Path
 import orjson
 import pytest
 
+from gateway.services.budgets import Allotment
 from gateway.services.generations import Ended
 from gateway.services.responses import KeptResponse
+from normalization.errors import BudgetExceeded
 from tests.gateway.copresent import DONE, a_generation, an_attempt, lapse, pair, until
 from tests.redis_server import KEY, RedisServer, connection
 
@@ -101,3 +103,42 @@ async def test_what_another_key_has_sealed_is_not_believed(tmp_path: Path, redis
         await stranger.command("HSET", stranger.key("generation", new.id), "record", value)
         assert await b.generations.find(new.id, "web") is None
     await stranger.close()
+
+
+async def test_a_name_that_holds_something_of_another_kind_is_made_anew(tmp_path: Path, redis: RedisServer) -> None:
+    async with pair(tmp_path, redis.url()) as (a, b):
+        new = a_generation()
+        attempt = an_attempt(new.id)
+        await a.attempts.begin(attempt, new)
+        for name in (("generation", new.id), ("ledger",), ("owners",), ("epoch",), ("open", a.others.replica)):
+            await b.redis.batch([("DEL", b.redis.key(*name)), ("LPUSH", b.redis.key(*name), "spoilt")])
+        assert await b.generations.find(new.id, "web") is None
+        await a.attempts.settle(attempt.id, DONE)
+        await a.generations.end(new, Ended("succeeded", time.time(), delivered=True))
+
+        async def told() -> bool:
+            return await b.spent() == 70_000 and await b.generations.find(new.id, "web") is not None
+
+        assert await until(told)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_spoilt_budget_is_told_anew_by_all_before_it_grants(
+    tmp_path: Path, redis: RedisServer, whole: bool
+) -> None:
+    allotment = Allotment(140_000, "month")
+    async with pair(tmp_path, redis.url()) as (a, b):
+        for each in (a, b):
+            await each.ledger.spent("web", allotment, time.time())
+            new = a_generation()
+            await each.attempts.begin(an_attempt(new.id, allotment=allotment), new)
+        [budget] = await a.redis.command("KEYS", a.redis.key("budget", "*"))
+        if whole:
+            await a.redis.batch([("DEL", budget), ("SET", budget, "spoilt")])
+        else:
+            await a.redis.command("HSET", budget, b.others.replica, "spoilt")
+        if whole:
+            await b.ledger.spent("web", allotment, time.time())
+        new = a_generation()
+        with pytest.raises(BudgetExceeded):
+            await a.attempts.begin(an_attempt(new.id, allotment=allotment), new)

@@ -152,6 +152,11 @@ class Outbox:
                 "DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE told < ? ORDER BY seq LIMIT ?)",
                 (time.time() - KEPT_SECONDS, 5 * RETOLD_AT_ONCE),
             )
+            connection.execute(
+                "DELETE FROM followed WHERE NOT EXISTS (SELECT 1 FROM attempts"
+                " WHERE attempts.generation_id = followed.generation_id AND state <> 'sending')"
+                " AND NOT EXISTS (SELECT 1 FROM generations WHERE id = followed.generation_id)"
+            )
             return int(connection.execute(_COUNT).fetchone()[0])
 
         self.waiting = await self.run(tidied)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
 from typing import Any
 
 from gateway.services.redis.connection import RedisConnection
+from gateway.services.redis.wire import Refused
 from gateway.services.replicas.records import (
     MOST_BYTES,
     ORDER,
@@ -16,10 +19,29 @@ from gateway.services.replicas.records import (
     read_generation,
 )
 
+log = logging.getLogger("imagegate.redis")
+
+
+async def mended(redis: RedisConnection, kinds: Mapping[str, bytes]) -> bool:
+    """Throw away what lies under a name of ours and is of another kind than ours, given by name; whether there was
+    any. Raises StateUnavailable."""
+    found = await redis.batch(("TYPE", name) for name in kinds)
+    spoilt = [name for name, kind in zip(kinds, found, strict=True) if kind not in (kinds[name], b"none")]
+    for name in spoilt:
+        log.warning("what lies in Redis as %s is none of ours, and thrown away", name)
+        await redis.command("DEL", name)
+    return bool(spoilt)
+
 
 async def shared_generation(redis: RedisConnection, id: str) -> Shared | None:
     """What all replicas know of a generation; None where nothing is to be believed. Raises StateUnavailable."""
-    values = await redis.command("HGETALL", redis.key("generation", id))
+    try:
+        values = await redis.command("HGETALL", redis.key("generation", id))
+    except Refused as error:
+        if error.word != "WRONGTYPE":
+            raise
+        log.warning("what lies in Redis as generation %s is none, and not believed", id)
+        return None
     fields: dict[bytes, bytes] = dict(zip(values[::2], values[1::2], strict=True))
     if not fields:
         return None

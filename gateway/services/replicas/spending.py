@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from gateway.services.attempts import NewAttempt
 from gateway.services.budgets import Allotment, Per
 from gateway.services.redis.connection import RedisConnection
+from gateway.services.redis.wire import Refused
 from gateway.services.replicas.outbox import Outbox
 from gateway.services.replicas.scripts import SPEND, SPENT
+from gateway.services.replicas.shared import mended
 from normalization.errors import OperatorError, StateUnavailable
 
 log = logging.getLogger("imagegate.redis")
@@ -83,12 +85,18 @@ class Spending:
             held.version += 1
             own = (self._process, held.version, held.total + cost)
             rest = (allotment.micros, int(SETTLING_SECONDS * 1000), KEPT_SECONDS[allotment.per] * 1000)
-            verdict, more = await self._spend(keys, (*own, *rest))
-            if verdict >= 0:
-                if more:
-                    log.warning("%d values in Redis of a budget are not believed, and left out", more)
+            try:
+                verdict, more = await self._spend(keys, (*own, *rest))
+            except Refused:
+                if not await mended(self._redis, {keys[0]: b"hash", keys[1]: b"string"}):
+                    raise
+                verdict, more = 0, 1
+            if verdict >= 0 and not more:
                 return bool(verdict)
             held.sure = False
+            if verdict >= 0:
+                log.warning("a budget in Redis held what is not believed; all replicas tell what they have spent")
+                await self._redis.command("DEL", keys[1])
             await asyncio.sleep((more if verdict == -2 else 250) / 1000)
         raise StateUnavailable("what was spent is being gathered anew; try again in a moment")
 
@@ -130,7 +138,14 @@ class Spending:
         return await self._sum(f"{key_name}\n{allotment.span(now).name}")
 
     async def _sum(self, name: str) -> int:
-        values = await self._redis.command("HVALS", self._key(name))
+        try:
+            values = await self._redis.command("HVALS", self._key(name))
+        except Refused:
+            # Whoever reserves decides, and has it told anew.
+            if not await mended(self._redis, {self._key(name): b"hash"}):
+                raise
+            await self._redis.command("DEL", self._redis.key("epoch"))
+            return 0
         return sum(int(each.split()[1]) for each in values if len(each.split()) == 2 and each.split()[1].isdigit())
 
     async def forget_dead(self, names: list[str], gone: Callable[[list[str]], list[str]]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from gateway.services.redis.connection import RedisConnection
-from gateway.services.redis.wire import away
+from gateway.services.redis.wire import Refused, away
 from gateway.services.replicas.outbox import Kind, Message, Outbox
 from gateway.services.replicas.records import (
     GENERATION as GENERATION_COLUMNS,
@@ -29,6 +29,7 @@ from gateway.services.replicas.records import (
     order_of,
 )
 from gateway.services.replicas.scripts import ATTEMPT, ENTER, GENERATION
+from gateway.services.replicas.shared import mended
 from gateway.services.replicas.spending import Spending
 from normalization.errors import OperatorError, StateUnavailable
 
@@ -124,6 +125,25 @@ class Teller:
 
     async def _told(self, message: Message) -> int:
         """What the script said; 0 also for what cannot be told at all."""
+        try:
+            return await self._tell_one(message)
+        except Refused as error:
+            if error.word != "WRONGTYPE" or message.row is None or not await self._mend(message.row):
+                raise
+        return await self._tell_one(message)
+
+    async def _mend(self, row: dict[str, Any]) -> bool:
+        """Throw away what is in the way of a record; whether anything was."""
+        key = self._redis.key
+        kinds = {self._ledger: b"stream", key("open", self._replica): b"set"}
+        kinds[key("generation", row.get("generation_id") or row.get("id") or "")] = b"hash"
+        if row.get("scope") is not None:
+            kinds[key("scope", row["scope"])] = b"string"
+        if row.get("fingerprint") is not None:
+            kinds[key("same", same_as(row["fingerprint"], row["key_name"]))] = b"zset"
+        return await mended(self._redis, kinds)
+
+    async def _tell_one(self, message: Message) -> int:
         if message.row is None:
             return 0
         try:

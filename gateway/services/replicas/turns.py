@@ -14,11 +14,13 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.services.redis.connection import RedisConnection
+from gateway.services.redis.wire import Refused
 from gateway.services.replicas import merging
 from gateway.services.replicas.office import Office
 from gateway.services.replicas.outbox import AT_ONCE, Outbox, put_mark
 from gateway.services.replicas.records import MOST_BYTES, Told, attempt_name, read_attempt, read_request
 from gateway.services.replicas.scripts import BEAT
+from gateway.services.replicas.shared import mended
 from gateway.services.replicas.spending import Spending
 from gateway.services.replicas.telling import Teller
 from normalization.errors import OperatorError, StateUnavailable
@@ -109,13 +111,30 @@ class Turns:
     async def _turn(self) -> None:
         if self._back:
             await self._outbox.again()
-        await self._hold_on()
+        for step in (self._hold_on, self._drain, self._catch_up, self._retell, self._tidy):
+            try:
+                await step()
+            except Refused as error:
+                # One thing that Redis refuses must not keep the rest from being told and read.
+                log.warning("%s, while replicas tell each other", error.message)
+                await mended(self._redis, self._kinds)
+        self._back = False
+
+    @property
+    def _kinds(self) -> dict[str, bytes]:
+        key = self._redis.key
+        own = {key("open", self.id): b"set"}
+        return {key("owners"): b"zset", key("epoch"): b"string", self._ledger: b"stream", **own}
+
+    async def _drain(self) -> None:
         while await self._teller.drain() == AT_ONCE:
             pass
+
+    async def _catch_up(self) -> None:
         while await self._read(overlap=self._back) == READ_AT_ONCE:
-            pass
-        self._back = False
-        await self._retell()
+            self._back = False
+
+    async def _tidy(self) -> None:
         if self._turns % LOOK_TURNS == 0:
             await self._outbox.look()
             await self._spending.forget_dead(await self._budgets(), self._gone)
