@@ -278,6 +278,9 @@ async def test_no_place_is_lost_however_many_come_go_give_up_or_are_cut_off(redi
         assert ends.count(None) > 300
         await home.back()
         assert [gate.in_flight + gate.queued for gate in gates] == [0, 0, 0]
+        async with gates[0].enter(0.0), rates[0].admit("k", 1):
+            pass  # whatever stands there under names of before is forgotten at the next use
+        await home.settled()
         assert inside(home, "provider:p") == 0
         said = redis.say("HVALS", f"{all_of_them[0].connection.prefix}rate:in:k")
         assert said == b"*0\r\n"

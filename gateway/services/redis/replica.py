@@ -54,15 +54,15 @@ end
 """What every script of those that count begins with. KEYS[1]: when each name was seen last, by Redis' clock. ARGV: our
 name, and the lease."""
 
-# ARGV[3]: our name until now, [4]: seconds to live.
+# ARGV[3]: seconds to live, [4...]: our names until now.
 _BEAT = (
     ALIVE
     + """
 local known = alive(me) and 1 or 0
-if ARGV[3] ~= '' then redis.call('ZREM', KEYS[1], ARGV[3]) end
+for i = 4, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end
 redis.call('ZADD', KEYS[1], string.format('%.6f', now), me)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.6f', now - lease))
-redis.call('EXPIRE', KEYS[1], ARGV[4])
+redis.call('EXPIRE', KEYS[1], ARGV[3])
 return {known, redis.call('ZRANGE', KEYS[1], 0, -1)}
 """
 )
@@ -105,6 +105,8 @@ class Replica:
         self._every = beat
         self._epoch = 0
         self._refusing = False
+        self._given_up: list[str] = []
+        """Names that Redis may still take for alive."""
         self._script = connection.script(_BEAT)
         self._beating: asyncio.Task[None] | None = None
         connection.on_lost(self._lost)
@@ -141,8 +143,10 @@ class Replica:
     def begin_anew(self) -> None:
         """Take a new name, and say under it what is held. Everything goes off at once, before what others send."""
         before, self._epoch = self.name, self._epoch + 1
+        if before:
+            self._given_up.append(before)
         self.name = f"{self.base}.{self._epoch}"
-        self._heard(self._script.begin([self.key], [*self.args(), before, self.ttl]))
+        self._say_alive()
         self.connection.send([command for member in list(self.members.values()) for command in member.back(before)])
 
     def spoilt(self, word: str, keys: Sequence[str]) -> None:
@@ -166,12 +170,12 @@ class Replica:
         while True:
             await asyncio.sleep(self._every)
             if self.connection.available and self.name:
-                self._heard(self._script.begin([self.key], [*self.args(), "", self.ttl]), again=True)
+                self._say_alive(again=True)
                 if not self._refusing:
                     self.connection.send([command for each in list(self.members.values()) for command in each.beat()])
 
-    def _heard(self, beat: asyncio.Future[Any], *, again: bool = False) -> None:
-        name = self.name
+    def _say_alive(self, *, again: bool = False) -> None:
+        name, given_up = self.name, tuple(self._given_up)
 
         def heard(reply: asyncio.Future[Any]) -> None:
             try:
@@ -181,13 +185,15 @@ class Replica:
                 return
             except StateUnavailable:
                 return
+            self._given_up = [each for each in self._given_up if each not in given_up]
             bases = {each.decode("ascii", "replace").partition(".")[0] for each in names}
             self.others = sorted(bases - {self.base})
             if again and name == self.name and (self._refusing or not known):
                 self._refusing = False  # or we were held up for longer than the lease
                 self.begin_anew()
 
-        beat.add_done_callback(heard)
+        told = self._script.begin([self.key], [*self.args(), self.ttl, *given_up])
+        told.add_done_callback(heard)
 
 
 def scripted(sha: str, keys: Sequence[str], args: Sequence[Argument]) -> Command:
