@@ -33,12 +33,12 @@ def redis() -> Iterator[RedisServer]:
 def test_one_idempotency_key_buys_one_picture_at_two_replicas(tmp_path: Path, redis: RedisServer) -> None:
     with replicas(tmp_path, redis) as house, house.serving("a") as a, house.serving("b") as b:
         mark = new_mark()
-        with ThreadPoolExecutor(40) as pool:
+        with ThreadPoolExecutor(100) as pool:
             asks = [
-                pool.submit((a, b)[index % 2].ask, "openai", mark, **{"idempotency-key": "one"}) for index in range(40)
+                pool.submit((a, b)[index % 2].ask, "openai", mark, **{"idempotency-key": "one"}) for index in range(200)
             ]
             answers = [each.result() for each in asks]
-        assert Counter(answer.status_code for answer in answers) == {200: 40}
+        assert Counter(answer.status_code for answer in answers) == {200: 200}
         assert len({answer.headers["x-generation-id"] for answer in answers}) == 1
         assert house.charged() == MICROS
         assert until(lambda: house.known("a") == house.known("b") == MICROS)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.services.attempts import Settlement
+from gateway.services.attempts import Settlement, new_id
 from gateway.services.generations import Ended, KeptAnswer
 from gateway.services.replicas.outbox import MOST_ROWS
 from gateway.services.responses import KeptPicture, KeptResponse
@@ -231,3 +231,35 @@ async def test_every_key_in_redis_ends_by_itself_or_is_bounded(tmp_path: Path, r
         endless = {each for each in keys if await a.redis.command("PTTL", each) < 0}
         bounded = {a.redis.key(name).encode() for name in ("owners", "ledger", "epoch")}
         assert endless <= bounded
+
+
+async def test_an_outbox_that_is_told_again_and_again_counts_nothing_twice(tmp_path: Path, redis: RedisServer) -> None:
+    async with pair(tmp_path, redis.url()) as (a, b):
+        for _ in range(3):
+            new = a_generation(scope=new_id(), fingerprint="f")
+            attempt = an_attempt(new.id)
+            await a.attempts.begin(attempt, new)
+            await a.attempts.settle(attempt.id, DONE)
+            await a.generations.end(new, Ended("succeeded", time.time(), delivered=True, answer=ANSWER))
+
+        async def told() -> bool:
+            return await b.spent() == 210_000
+
+        assert await until(told)
+        for _ in range(2):
+            await a.others.outbox.again()
+            after: tuple[int, str] | None = (0, "")
+            while after is not None:
+                after = await a.others.outbox.retell(after)
+            while await a.others.teller.drain():
+                pass
+        last = an_attempt(a_generation().id)
+        await a.attempts.begin(last)
+        await a.attempts.settle(last.id, DONE)
+
+        async def all_told() -> bool:
+            return await b.spent() == 280_000
+
+        assert await until(all_told)
+        assert await a.spent() == 280_000
+        assert await a.generations.undelivered("f", "web", 0.0) is None
