@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 from gateway.services.attempts import new_id
@@ -37,9 +38,11 @@ def replica_id(data_dir: Path) -> str:
 
 
 class Office:
-    """Held by one process of those that share a data directory; the system gives it on when that one ends."""
+    """Held by one process of those that share a data directory; the system gives it on when that one ends. `gone`
+    says which of them have ended."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, gone: Callable[[list[str]], list[str]]) -> None:
+        self.gone = gone
         self._path = data_dir / "replica.lock"
         self._file: int | None = None
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
 from typing import Any
 
 from gateway.services.redis.connection import RedisConnection
@@ -38,7 +37,7 @@ OVERLAP_MS = 60_000
 
 
 class Turns:
-    """Of the replica `id`; `gone` says which of its processes have ended."""
+    """Of the replica `id`."""
 
     def __init__(
         self,
@@ -48,7 +47,6 @@ class Turns:
         teller: Teller,
         spending: Spending,
         office: Office,
-        gone: Callable[[list[str]], list[str]],
     ) -> None:
         self.id = id
         self._redis = redis
@@ -56,7 +54,6 @@ class Turns:
         self._teller = teller
         self._spending = spending
         self._office = office
-        self._gone = gone
         self._beat = redis.script(BEAT)
         self._ledger = redis.key("ledger")
         self._wake = asyncio.Event()
@@ -137,7 +134,7 @@ class Turns:
     async def _tidy(self) -> None:
         if self._turns % LOOK_TURNS == 0:
             await self._outbox.look()
-            await self._spending.forget_dead(await self._budgets(), self._gone)
+            await self._spending.forget_dead(await self._budgets(), self._office.gone)
 
     async def _hold_on(self) -> None:
         """Renew the lease, and see whether this Redis is the one that was told."""
