@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from providers.flux_worker.worker.engine import Limits
+from providers.flux_worker.worker.families.runs import Run
 from providers.flux_worker.worker.options import Options, load
-from providers.flux_worker.worker.work import Busy, Cancelled, Made, Refused
+from providers.flux_worker.worker.work import Busy, Cancelled, Made, Refused, Work
 from tests.worker.engines import LIMITS, WORK, Ear, alone, far, made, running, send
 
 Weights = Callable[[str], Path]
@@ -85,6 +86,38 @@ def test_a_short_piece_of_another_shape_takes_turns_with_a_long_one(weights: Wei
         ended = len(long.told)
         long.picture()
     assert ended <= 8
+
+
+def test_those_under_way_step_between_two_requests_that_are_taken_in(
+    weights: Weights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prompts of many requests may take seconds to encode."""
+    order: list[str] = []
+    first, second, third = (Ear(replace(WORK, prompt=prompt)) for prompt in ("one", "two", "three"))
+    with running(weights("klein")) as engine:
+        family = engine._family
+        prepare, step = family.prepare, family.step
+
+        def prepared(work: Work) -> Run:
+            order.append(work.prompt)
+            return prepare(work)
+
+        def stepped(runs: Sequence[Run]) -> list[bool]:
+            order.append(f"step of {len(runs)}")
+            return step(runs)
+
+        monkeypatch.setattr(family, "prepare", prepared)
+        monkeypatch.setattr(family, "step", stepped)
+
+        def both() -> None:
+            send(engine, second)
+            send(engine, third)
+
+        first.after[1] = both
+        send(engine, first)
+        for ear in (first, second, third):
+            ear.picture()
+    assert order[:6] == ["one", "step of 1", "two", "step of 2", "three", "step of 3"]
 
 
 @pytest.mark.parametrize("batch_most", [1, 2])

@@ -102,8 +102,8 @@ class StepEngine:
             over = len(self._waiting) + len(self._running) + len(works) - self._limits.pieces_most
             if over > 0 or self._draining:
                 raise Busy(self._expected(max(over, 1)))
-            now = time.monotonic()
-            pieces = [Piece(work, listener, self._wake, now) for work, listener in works]
+            now, request = time.monotonic(), object()
+            pieces = [Piece(work, listener, self._wake, now, request) for work, listener in works]
             self._waiting.extend(pieces)
             self._changed.notify_all()
         return pieces
@@ -184,12 +184,15 @@ class StepEngine:
             self._step(batch)
 
     def _take_in(self) -> None:
+        """The pieces of one request: to encode prompts and pictures takes time, in which nobody steps."""
+        request: object = None
         while len(self._running) < self._limits.under_way_most and self._broken is None:
             with self._changed:
-                if not self._waiting:
+                if not self._waiting or request not in (None, self._waiting[0].request):
                     return
                 piece = self._waiting.popleft()
                 self._running.append(piece)
+                request = piece.request
             try:
                 piece.run = self._family.prepare(piece.work)
                 piece.previews = preview_steps(piece.run.steps, piece.work.previews)

@@ -77,8 +77,8 @@ KINDS: Mapping[str, Kind] = {
         KLEIN_DISTILLED, family="FLUX.2-klein-KV", architecture="flux2-kv", modes=_modes("generate", "edit")
     ),
 }
-"""By the `_class_name` of model_index.json. References as Black Forest Labs' documentation counts them for klein (4);
-dev takes up to 10."""
+"""By the `_class_name` of model_index.json. How many references: each costs as many tokens as a picture of its size, so
+these are bounds of ours, not of the weights."""
 
 SCHNELL = replace(
     _FLUX1, family="FLUX.1-schnell", default_steps=4, default_guidance=0.0, guided=False, embeds_guidance=False

@@ -17,6 +17,8 @@ class Piece:
     listener: Listener
     wake: Callable[[], None]
     submitted: float
+    request: object
+    """The same for all that were sent together."""
     run: Run | None = None
     started: float = 0.0
     turn: int = -1

@@ -186,12 +186,12 @@ class Family(ABC):
     def _positions(self, grid: tuple[int, int], references: tuple[tuple[int, int], ...], text: int) -> Any: ...
 
     def pixels(self, run: Run, latents: Tensor) -> Tensor:
-        """(3, height, width), float32 in [0, 1], on the CPU. Raises BadPicture where they are no numbers."""
+        """(3, height, width), float32 in [0, 1], on the device. Raises BadPicture where they are no numbers."""
         with torch.no_grad():
             decoded = self.pipe.vae.decode(self._unpack(run, latents), return_dict=False)[0]
         if not torch.isfinite(decoded).all():
             raise BadPicture("the decoder came to numbers that are none")
-        return (decoded[0].float() / 2 + 0.5).clamp(0, 1).cpu()
+        return (decoded[0].float() / 2 + 0.5).clamp(0, 1)
 
     @abstractmethod
     def _unpack(self, run: Run, latents: Tensor) -> Tensor:
@@ -241,7 +241,7 @@ class Family(ABC):
 
 def picture_of(pixels: Tensor) -> Image.Image:
     """8 bits of each colour, rounded as diffusers does."""
-    colours = (pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).contiguous()
+    colours = (pixels.permute(1, 2, 0) * 255).round().to(torch.uint8).contiguous().cpu()
     return Image.frombytes("RGB", (colours.shape[1], colours.shape[0]), colours.numpy().tobytes())
 
 
