@@ -57,8 +57,9 @@ export function planner(wanted, blame) {
     blame(failed?.error ?? null);
     state.textContent = "Nothing is sent yet";
     const costs = told.map((each) => each.plan?.total_cost_micros ?? null);
-    const known = costs.every((each) => each !== null);
-    estimate.textContent = failed ? "" : known ? `About ${money(costs.reduce((sum, each) => sum + each, 0))}` : "Cost unknown";
+    const known = costs.filter((each) => each !== null);
+    const sum = money(known.reduce((all, each) => all + each, 0));
+    estimate.textContent = failed ? "" : known.length === costs.length ? `About ${sum}` : known.length ? `${sum} and unknown` : "Cost unknown";
     fill(body, told.map((each) => (each.error ? refused(each, told.length > 1) : planned(each))));
   }
 
@@ -76,9 +77,9 @@ function planned({ plan: { model, provider, plan, total_cost_micros: cost } }) {
     "div",
     { class: "planned stack" },
     el("div", { class: "row" },
-      el("strong", {}, model), el("span", { class: "muted" }, `by ${provider}${plan.model === model ? "" : ` (${plan.model})`}`),
-      el("span", { class: "badge accent numbers" }, cost === null ? "cost unknown" : `about ${money(cost)}`),
-      el("span", { class: "badge numbers" }, plan.calls.length === 1 ? "1 request" : `${plan.calls.length} requests`),
+      el("strong", {}, model), " ", el("span", { class: "muted" }, `by ${provider}${plan.model === model ? "" : ` (${plan.model})`}`), " ",
+      el("span", { class: "badge accent numbers" }, cost === null ? "cost unknown" : `about ${money(cost)}`), " ",
+      el("span", { class: "badge numbers" }, plan.calls.length === 1 ? "1 request" : `${plan.calls.length} requests`), " ",
       el("span", { class: lost ? "badge warn" : "badge ok" }, lost ? `${lost} ${lost === 1 ? "change" : "changes"}` : "exactly as asked")),
     losses(entries),
     el("details", {},

@@ -12,7 +12,7 @@ import { planner } from "./plan.js";
 import { results } from "./results.js";
 import { view } from "./viewer.js";
 
-const IDEAS = ["Red fox in the snow", "Mountain lake at sunset", "City at night"];
+const IDEAS = ["Red fox in snow", "Lake at sunset", "City at night"];
 const VARIATIONS = 4;
 
 const pictures = inputs({ changed: () => (form.offer(), changed()), paint });

@@ -33,6 +33,10 @@ export function view(entry, address, actions) {
       ? el("img", { src: found, alt: entry.prompt.slice(0, 300) })
       : [el("img", { src: entry.address, alt: entry.prompt.slice(0, 300) }), el("p", { class: "notice" }, "The gateway keeps the picture no more: this small one is what the browser remembers.")]);
   });
+  dialog.addEventListener("close", () => {
+    fill(dialog);
+    if (entry.thumb) URL.revokeObjectURL(entry.address);
+  }, { once: true });
   dialog.showModal();
 }
 
