@@ -9,11 +9,23 @@ from pathlib import Path
 
 import pytest
 
+from providers.flux_worker.worker.admission import NoMeter
 from providers.flux_worker.worker.engine import Limits
 from providers.flux_worker.worker.families.runs import Run
 from providers.flux_worker.worker.options import Options, load
 from providers.flux_worker.worker.work import Busy, Cancelled, Made, Refused, Work
 from tests.worker.engines import LIMITS, WORK, Ear, alone, far, made, running, send
+
+
+class Told(NoMeter):
+    """A device that says how much is left."""
+
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def free(self) -> int | None:
+        return self.left
+
 
 Weights = Callable[[str], Path]
 
@@ -243,3 +255,27 @@ def test_what_the_options_load_is_warm_and_ready_and_tells_of_itself(weights: We
         assert 0 < engine.standing().expected_seconds < 60
     finally:
         engine.drain(0)
+
+
+def test_what_is_warmed_up_is_measured_and_need_not_begin_alone(weights: Weights) -> None:
+    meter = Told(left=1 << 40)
+    engine = made(weights("klein"), meter=meter)
+    engine.start([(128, 128)])
+    sizes: list[int] = []
+    step = engine._family.step
+
+    def stepped(runs: Sequence[Run]) -> list[bool]:
+        sizes.append(len(runs))
+        return step(runs)
+
+    engine._family.step = stepped  # type: ignore[method-assign]
+    first = send(engine, Ear(WORK), Ear(replace(WORK, seed=2)))
+    for ear in first:
+        ear.picture()
+    warmed = list(sizes)
+    second = send(engine, *(Ear(replace(WORK, width=192, seed=seed)) for seed in (1, 2)))
+    for ear in second:
+        ear.picture()
+    engine.drain(0)
+    assert warmed == [2, 2, 2, 2]
+    assert sizes[4:] == [1, 2, 2, 2, 1]  # the first of a shape that nobody has measured

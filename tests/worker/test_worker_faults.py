@@ -151,7 +151,7 @@ def test_an_engine_that_cannot_warm_up_does_not_start(weights: Weights, monkeypa
     def fail(*given: object) -> None:
         raise ZeroDivisionError("no kernel for this")
 
-    monkeypatch.setattr(engine._family, "warm", fail)
+    monkeypatch.setattr(engine._family, "step", fail)
     with pytest.raises(ZeroDivisionError):
         engine.start([(128, 128)])
     assert not engine.standing().ready

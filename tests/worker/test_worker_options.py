@@ -90,3 +90,10 @@ def test_half_the_bits_paint_nearly_the_same_picture(weights: Weights, kind: str
 def test_an_attention_backend_is_the_one_asked_for(weights: Weights) -> None:
     (expected,) = finished(family(weights("klein")), WORK)
     assert float((painted(weights("klein"), WORK, attention="_native_math") - expected).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("kind", ["flux1-fill", "flux1-kontext", "klein-kv", "klein-base"])
+def test_every_family_warms_up_with_nothing_given(weights: Weights, kind: str) -> None:
+    engine = load(Options(str(weights(kind)), device="cpu", sizes=((128, 128),)))
+    assert engine.standing().ready
+    engine.drain(0)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from providers.flux_worker.worker.admission import Admission, Meter, is_fatal, is_out_of_memory
 from providers.flux_worker.worker.families.family import Family, picture_of
+from providers.flux_worker.worker.families.runs import Run
 from providers.flux_worker.worker.pieces import Piece, next_batch, preview_steps
 from providers.flux_worker.worker.work import (
     BadPicture,
@@ -157,8 +158,22 @@ class StepEngine:
             self._end(piece, Cancelled() if self._broken is None else self._broken)
 
     def _warm(self) -> None:
+        """One as two where there may be more: what is compiled, chosen or measured by shape is so before anybody
+        waits."""
         for width, height in self._sizes:
-            self._family.warm(width, height, self._limits.batch_most)
+            work = self._family.warm_up_work(width, height)
+            self.check(work)
+            for count in (1, 2)[: self._limits.batch_most]:
+                runs = [self._family.prepare(work) for _ in range(count)]
+                self._measured(runs)
+            self._pixels(runs[0], runs[0].latents)
+
+    def _measured(self, runs: Sequence[Run]) -> list[bool]:
+        key = self._family.key(runs[0])
+        self._admission.meter.start()
+        finite = self._family.step(runs)
+        self._admission.stepped(key, len(runs))
+        return finite
 
     def _await_work(self) -> bool:
         """Wait until there is something to do. False = there will be nothing more."""
@@ -201,15 +216,13 @@ class StepEngine:
 
     def _step(self, batch: Sequence[Piece]) -> None:
         runs = [piece.run for piece in batch if piece.run is not None]
-        key, now = self._family.key(runs[0]), time.monotonic()
+        now = time.monotonic()
         self._turn += 1
         for piece in batch:
             piece.started = piece.started or now
             piece.turn = self._turn
         try:
-            self._admission.meter.start()
-            finite = self._family.step(runs)
-            self._admission.stepped(key, len(runs))
+            finite = self._measured(runs)
         except Exception as error:
             self._lost(batch, error)
             return
@@ -225,20 +238,19 @@ class StepEngine:
         if run is None or piece.cancelled:
             return
         try:
-            preview = self._decoded(piece, run.clean) if run.index in piece.previews else None
+            preview = self._pixels(run, run.clean) if run.index in piece.previews else None
             self._tell(lambda: piece.listener.progress(Progress(run.index, run.steps, preview)))
             if run.ended:
-                picture, now = self._decoded(piece, run.latents), time.monotonic()
+                picture, now = self._pixels(run, run.latents), time.monotonic()
                 seconds = now - piece.started
                 waited = piece.started - piece.submitted
                 self._end(piece, Made(picture, run.steps, run.skipped, seconds, waited))
         except Exception as error:
             self._lost([piece], error)
 
-    def _decoded(self, piece: Piece, latents: object) -> Image.Image:
-        assert piece.run is not None  # noqa: S101  (who is decoded was prepared)
+    def _pixels(self, run: Run, latents: object) -> Image.Image:
         self._admission.meter.start()
-        pixels = self._family.pixels(piece.run, latents)
+        pixels = self._family.pixels(run, latents)
         self._admission.decoded()
         return picture_of(pixels)
 

@@ -11,6 +11,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from providers.flux_worker.worker.caching import Blocks, FirstBlocks, Inputs
 from providers.flux_worker.worker.embeddings import Embeddings
 from providers.flux_worker.worker.families.runs import Row, Run, Tensor, Text
 from providers.flux_worker.worker.folders import Kind
-from providers.flux_worker.worker.work import BadPicture, Mode, Refused, Work
+from providers.flux_worker.worker.work import BadPicture, Refused, Work
 
 TOKEN = 16
 """Pixels of a token's side: the VAE halves three times, and 2 x 2 of its latents are one token."""
@@ -197,20 +198,13 @@ class Family(ABC):
     def _unpack(self, run: Run, latents: Tensor) -> Tensor:
         """What the VAE decodes: (1, C, height / 8, width / 8)."""
 
-    def warm(self, width: int, height: int, batch_most: int) -> None:
-        """Take one step of this size alone, one as two where there may be more, and decode it: what is compiled or
-        chosen by shape is so before anybody waits. A model that needs a picture is given a grey one."""
-        mode: Mode = "fill" if self.kind.modes == {"fill"} else "generate"
-        grey = (Image.new("RGB", (width, height), "grey"),) if mode == "fill" else ()
-        mask = Image.new("L", (width, height), 255) if mode == "fill" else None
-        guidance = self.kind.default_guidance
-        work = Work("warm-up", width, height, 2, 0, guidance, mode=mode, pictures=grey, mask=mask)
-        self.check(work)
-        run = self.prepare(work)
-        self.step([run])
-        if batch_most > 1:
-            self.step([self.prepare(work), self.prepare(work)])
-        self.pixels(run, run.latents)
+    def warm_up_work(self, width: int, height: int) -> Work:
+        """Work of this size that this model can do with nothing given: one that needs a picture gets a grey one."""
+        work = Work("warm-up", width, height, 2, 0, self.kind.default_guidance)
+        if self.kind.modes == {"fill"}:
+            grey, mask = Image.new("RGB", (width, height), "grey"), Image.new("L", (width, height), 255)
+            work = replace(work, mode="fill", pictures=(grey,), mask=mask)
+        return work
 
     # Pieces of `prepare`
 
