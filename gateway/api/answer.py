@@ -19,6 +19,9 @@ from normalization.vocabulary import Applied, Behavior, ImageRequest
 SLICE = 3 * 32768
 """Bytes of a picture that are base64-encoded at a time; a multiple of 3, so that only the last slice is padded."""
 
+TOGETHER = 65536
+"""Bytes of small pieces that go out as one: each message passes through every room of the application."""
+
 RESOLVED_QUALITY = {"standard": "medium", "hd": "high"}
 
 
@@ -41,9 +44,19 @@ class JsonPieces:
         length = sum(map(_length, self.pieces))
         headers = [(b"content-type", b"application/json"), (b"content-length", str(length).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
+        small: list[bytes] = []
+        gathered = 0
         for chunk in chunks(self.pieces):
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+            if gathered + len(chunk) > TOGETHER:
+                if small:
+                    await send({"type": "http.response.body", "body": b"".join(small), "more_body": True})
+                small, gathered = [], 0
+            if len(chunk) > TOGETHER:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            else:
+                small.append(chunk)
+                gathered += len(chunk)
+        await send({"type": "http.response.body", "body": b"".join(small), "more_body": False})
 
 
 def _length(piece: Piece) -> int:

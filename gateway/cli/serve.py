@@ -48,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
 def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Settings]) -> int:
     from gateway.app import create_app
     from gateway.cli.listening import Hooks, Watched, server
+    from gateway.services import heap
 
     app = create_app(settings)
     services = app.state.services
@@ -62,7 +63,12 @@ def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Setti
 
     watched = Watched(app)
     address = address_of(settings.server.host, listener.getsockname()[1])
-    hooks = Hooks(ready=lambda: print(_greeting(settings, address), flush=True), reload=reload)
+
+    def ready() -> None:
+        heap.settle()
+        print(_greeting(settings, address), flush=True)
+
+    hooks = Hooks(ready=ready, reload=reload)
     serving = server(watched, settings, services.jobs, hooks)
     try:
         serving.run(sockets=[listener])

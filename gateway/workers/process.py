@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from gateway.cli import reported
 from gateway.cli.listening import Hooks, Watched, server
 from gateway.cli.open_files import allow
+from gateway.services import heap
 from gateway.services.redis.sharing import redis_sharing
 from gateway.telemetry.logs import logging_to
 from gateway.workers.channel import Channel
@@ -56,7 +57,12 @@ def _serve(handed: Handed, channel: Channel, listener: socket.socket) -> int:
 
     watched = Watched(app)
     own = settings.model_copy(update={"limits": sharing.own(settings.limits)})
-    hooks = Hooks(ready=lambda: channel.tell("ready"), reload=lambda: None)
+
+    def ready() -> None:
+        heap.settle()
+        channel.tell("ready")
+
+    hooks = Hooks(ready=ready, reload=lambda: None)
     serving = server(watched, own, services.jobs, hooks)
 
     def orphaned() -> None:

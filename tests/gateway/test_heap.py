@@ -38,3 +38,19 @@ def test_where_there_is_no_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(sys, "platform", "darwin")
     assert not heap.keep()
     assert not heap.release()
+
+
+def test_what_was_built_at_the_start_is_not_looked_through_again() -> None:
+    done = subprocess.run(  # noqa: S603  (our own interpreter)
+        [
+            sys.executable,
+            "-c",
+            "import gc; from gateway.services import heap; kept = [[] for _ in range(1000)]; heap.settle(); "
+            "print(gc.get_freeze_count() > 1000, gc.isenabled())",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["True", "True"]
