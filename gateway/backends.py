@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import math
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from urllib.parse import urlsplit
 from gateway.config.entries import ProviderEntry
 from gateway.config.limits import Limits
 from gateway.config.model import Settings
+from gateway.services.balance import Balance
 from gateway.services.breakers import Breaking, Circuits
 from gateway.services.gates import Gate
 from gateway.services.pace import Pace
@@ -74,7 +74,9 @@ class Backend:
     targets: tuple[Target, ...]
     gate: Gate
     polling: Polling = field(default_factory=Polling)
-    turns: itertools.count[int] = field(default_factory=itertools.count)
+    balance: Balance = field(default_factory=Balance)
+    per_address: int | None = None
+    """Calls at once for each address that takes work; None = the limit is of the provider as a whole."""
     polling_told: Polling = field(default_factory=Polling)
     """As `polling`, once a webhook has told that the job has ended."""
     webhooks: Webhooks | None = None
@@ -87,11 +89,24 @@ class Backend:
     """How its calls from this process went lately."""
 
     def target(self, address: str | None = None) -> Target:
-        """The address for the next submission, in turn; or the one that is `address`, where it is still configured."""
-        for target in self.targets:
-            if target.base_url == address:
-                return target
-        return self.targets[next(self.turns) % len(self.targets)]
+        """Where the next submission goes: to the address with the least under way, of those that take work; or to the
+        one that is `address`, where it is still configured."""
+        named = {target.base_url: target for target in self.targets}
+        if address in named:
+            return named[address]
+        chosen, configured = self.balance.choose(tuple(named))
+        target = named[configured]
+        return target if chosen == configured else replace(target, base_url=chosen)
+
+    @property
+    def addresses(self) -> list[str]:
+        """Every address that there is to choose from."""
+        return self.balance.expand([target.base_url for target in self.targets])
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether one of several addresses takes work."""
+        return self.balance.elsewhere([target.base_url for target in self.targets])
 
 
 def origin(url: str) -> str:
@@ -137,6 +152,7 @@ class _Counts:
     speeds: Speeds
     retry_budget: RetryBudget
     window: Window
+    balance: Balance
 
 
 def _webhook_url(name: str, entry: ProviderEntry, settings: Settings) -> str | None:
@@ -171,7 +187,9 @@ def _build(name: str, entry: ProviderEntry, settings: Settings, counts: _Counts)
     if webhook_url is not None and secret is not None and isinstance(adapter, Notifying):
         webhooks = Webhooks(adapter, secret)
     usually = replace(polling or Polling(), late=limits.poll_late_seconds, late_factor=limits.poll_late_factor)
-    usual = WORKER_CONCURRENT * len(targets) if entry.type == "flux_worker" else CONCURRENT
+    worker = entry.type == "flux_worker"
+    usual = WORKER_CONCURRENT * len(targets) if worker else CONCURRENT
+    counts.balance.keep([target.base_url for target in targets])
     requests, seconds = paced(entry.requests_per_minute, adapter.traits.rps)
     counts.gate.resize(entry.max_concurrent or usual)
     counts.pace.change(requests, seconds, queue=limits.queue_length)
@@ -188,6 +206,8 @@ def _build(name: str, entry: ProviderEntry, settings: Settings, counts: _Counts)
         speeds=counts.speeds,
         retry_budget=counts.retry_budget,
         window=counts.window,
+        balance=counts.balance,
+        per_address=WORKER_CONCURRENT if worker and entry.max_concurrent is None else None,
     )
 
 
@@ -219,7 +239,9 @@ def paced(per_minute: int | None, per_second: float | None) -> tuple[int | None,
 def _remembered(before: Backend) -> _Counts:
     """What is known of a provider outlives a reload, but a key or an empty account may have been mended."""
     before.circuits.forgive()
-    return _Counts(before.gate, before.pace, before.circuits, before.speeds, before.retry_budget, before.window)
+    return _Counts(
+        before.gate, before.pace, before.circuits, before.speeds, before.retry_budget, before.window, before.balance
+    )
 
 
 def _counts(name: str, limits: Limits, sharing: Sharing) -> _Counts:
@@ -238,4 +260,5 @@ def _counts(name: str, limits: Limits, sharing: Sharing) -> _Counts:
         speeds=Speeds(),
         retry_budget=RetryBudget(limits.retry_budget_percent, limits.retry_budget_least),
         window=Window(),
+        balance=Balance(),
     )

@@ -49,6 +49,7 @@ from gateway.telemetry.gauges import readings
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.redaction import REDACTOR, secrets_of
 from gateway.telemetry.traces import open_traces
+from gateway.watching import Watch
 from normalization.errors import Draining, ImagegateError, InternalError, OperatorError, Overloaded
 from normalization.pictures import FinishOptions, Limits
 from normalization.vocabulary import MEGAPIXEL
@@ -176,7 +177,8 @@ class Services:
             peers=Peers(self.sharing, settings.server.deadline_seconds),
         )
         self.sharing.answer(TALLY, self._tallied)
-        self._chores = [asyncio.create_task(each()) for each in (self._sweep, self._trim, self._renew)]
+        watch = Watch(self.transport, lambda: self.backends)
+        self._chores = [asyncio.create_task(each()) for each in (self._sweep, self._trim, self._renew, watch.run)]
         if self._restore is not None:
             resumption = Resumption(self, self._restore)
             await resumption.scan()

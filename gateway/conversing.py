@@ -71,6 +71,11 @@ class Conversation:
         self.weight = None
         return reply.artifacts if isinstance(reply, Done) else ()
 
+    @property
+    def broken(self) -> Broken | None:
+        """The last exchange, where it gave no answer."""
+        return self._broken
+
     def failure(self, failed: Failed) -> FailureClass:
         """The class of a failure of this conversation."""
         if self._unsure and self.job is None:

@@ -122,6 +122,8 @@ class Retrying:
                 unreached = result.record.outcome in _UNREACHED
                 return _Again(self.repeats.most if unreached else once, self._pause(self.repeats.first, tried))
             case FailureClass.REFUSED if isinstance(error, UpstreamBusy | UpstreamUnavailable):
+                if candidate.backend.elsewhere and result.record.outcome != OUT_OF_MEMORY:
+                    return _Again(self.repeats.most and len(candidate.backend.addresses), 0.0)
                 return self._while_busy(error.retry_after, tried)
             case FailureClass.MAYBE | FailureClass.ACCEPTED if self._free(candidate, result):
                 return _Again(once, self._pause(self.repeats.first, tried), self._render(candidate, result))

@@ -21,6 +21,7 @@ from gateway.outcome import AttemptRecord, CallResult, Candidate, Order
 from gateway.resending import Resending
 from gateway.resuming import Taken, resumable, resume_text
 from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, new_id
+from gateway.services.balance import RESTS_SECONDS
 from gateway.services.bought import Bought
 from gateway.services.failpoints import reach
 from gateway.services.gates import GateFull, GateTimeout
@@ -38,7 +39,9 @@ from normalization.errors import (
     OperatorError,
     OutcomeUnknown,
     Overloaded,
+    UpstreamBusy,
     UpstreamError,
+    UpstreamUnavailable,
 )
 from normalization.plan import Call
 from normalization.pricing import components
@@ -74,7 +77,9 @@ class Driver:
             async with candidate.backend.gate.enter(patience):
                 await candidate.backend.pace.turn(patience)
                 order.progress.timing.queue += time.monotonic() - queued
-                return await _Submission(self, order, candidate, call, deadline).run()
+                submission = _Submission(self, order, candidate, call, deadline)
+                with candidate.backend.balance.at(submission.target.base_url):
+                    return await submission.run()
         except GateFull:
             wait = candidate.backend.speeds.expected(candidate.plan.model)
             error = Overloaded("too many requests wait for the provider already; try again later", retry_after=wait)
@@ -288,11 +293,20 @@ class _Submission:
         )
 
     def _failed(self, failed: Failed) -> CallResult:
+        self._rest(failed)
         failure, billable = self.talk.failure(failed), self.candidate.backend.adapter.traits.billable
         # What costs nothing cannot be bought twice: wherever it was lost, another route may make it.
         refused = failed.refused or (not billable and failure is FailureClass.MAYBE)
         charge = "none" if refused or not billable else failed.error.charge
         return self._ended(failed.error, failed.outcome, failure, refused=refused, charge=charge)
+
+    def _rest(self, failed: Failed) -> None:
+        """An address that broke off, or is busy, gets nothing for a moment: another one may do the work at once."""
+        balance, address = self.candidate.backend.balance, self.target.base_url
+        if self.talk.broken is not None:
+            balance.rest(address)
+        elif isinstance(failed.error, UpstreamBusy | UpstreamUnavailable) and failed.refused:
+            balance.rest(address, failed.error.retry_after or RESTS_SECONDS)
 
     def _ended(
         self,

@@ -2,6 +2,9 @@
 
 The worker forbids options that it does not know and works on one request at a time. It costs GPU time, not money: a
 request that failed may go to another route without anything being bought twice.
+
+Which of the two it is, an address tells by itself (`facts`). Until then, and to MAX for good, everything is sent as MAX
+documents it; what is ours goes under keys of its own, which MAX ignores.
 """
 
 from __future__ import annotations
@@ -9,15 +12,29 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from normalization.errors import GenerationFailed, UpstreamBusy, UpstreamUnavailable
 from normalization.geometry import Grid, Offers
 from normalization.plan import Call
 from normalization.rules import FREE, Count, Output, Profile, Row, Way, same, unsupported
 from normalization.vocabulary import Behavior, Format, Size
-from providers.base import Artifact, Done, Failed, Inline, Options, Reply, Traits, WireReply, WireRequest
+from providers.base import (
+    Artifact,
+    Done,
+    Failed,
+    Inline,
+    Options,
+    Reply,
+    Seen,
+    Shown,
+    Traits,
+    WireReply,
+    WireRequest,
+)
+from providers.events import streamed
 from providers.failures import Complaint, bad_response, complaint_of, failure, redacted, rejected
+from providers.flux_worker.facts import READY, Known
 from providers.flux_worker.words import (
     FAMILY_OPTIONS,
     IMAGE,
@@ -26,7 +43,7 @@ from providers.flux_worker.words import (
     SIDE_LEAST,
     SIDE_MULTIPLE,
 )
-from providers.replies import artifact, mapping, read_object, sequence, usage_of
+from providers.replies import artifact, decode_base64, mapping, read_object, sequence, usage_of, whole
 from providers.rows import lacking, opaque_only, quality_as_steps
 
 NEGATIVE_PROMPT_SCALE = 4.0
@@ -49,10 +66,16 @@ class Family:
     steps: tuple[int, int, int] = (12, 28, 50)
     guided: bool = True
     edits: bool = True
+    negative: bool = True
+    pictures_most: int = PICTURES_MOST
+    masks: bool = False
+    """The worker itself makes anew what a mask shows."""
+    generates: bool = True
+    ours: bool = False
 
 
 FULL = Family()
-DISTILLED = Family(steps=(4, 4, 8), guided=False)
+DISTILLED = Family(steps=(4, 4, 8), guided=False, negative=False)
 """Four steps, and guidance is distilled away: the pipelines ignore it, and negative prompts with it."""
 
 FAMILIES: Mapping[str, Family] = {
@@ -64,6 +87,9 @@ FAMILIES: Mapping[str, Family] = {
     "black-forest-labs/FLUX.2-klein-base-4B": FULL,
     "black-forest-labs/FLUX.2-klein-base-9B": FULL,
 }
+
+EARLY = b'{"type":"imagegate:'
+"""How every event of our worker begins that is not the last."""
 
 _PROMPT_TROUBLE = re.compile(r"\s*(Validation error: |Invalid request: )?Prompt (is too long|must be)", re.IGNORECASE)
 _OUT_OF_MEMORY = re.compile(r"out of memory|OutOfMemory", re.IGNORECASE)
@@ -79,17 +105,45 @@ class FluxWorker:
 
     def __init__(self, options: Options) -> None:
         self.options = options
+        self._known = Known()
+
+    @property
+    def knows(self) -> int:
+        return self._known.changes
+
+    def look(self) -> WireRequest:
+        """GET /ready: ours says whether it takes work, and MAX that it has no such page."""
+        return WireRequest("GET", READY, purpose="poll")
+
+    def seen(self, address: str, reply: WireReply, sent: WireRequest) -> Seen:
+        return self._known.seen(address, reply, sent)
 
     def profile(self, model: str, pictures: int = 0) -> Profile:
-        """One picture can be edited. Width and height are sent with it too: left to itself a worker keeps the shape of
-        the picture only roughly, and its size up to one megapixel."""
-        family = FAMILIES.get(model, FULL)
+        """Width and height are sent with a picture too: left to itself a worker keeps the shape of the picture only
+        roughly, and its size up to one megapixel."""
+        family = self._family(model)
         profile = self._profile(model, family)
         if not pictures:
-            return profile
+            return profile if family.generates else replace(profile, operations=())
         if not family.edits:
             return replace(profile, operations=())
-        return replace(profile, operations=("edit",), input_images_max=PICTURES_MOST, mask="emulated")
+        mask: Literal["native", "emulated"] = "native" if family.masks and pictures == 1 else "emulated"
+        return replace(profile, operations=("edit",), input_images_max=family.pictures_most, mask=mask)
+
+    def _family(self, model: str) -> Family:
+        named, facts = FAMILIES.get(model, FULL), self._known.of(model)
+        if facts is None:
+            return named
+        return Family(
+            steps=named.steps if model in FAMILIES or facts.guided else DISTILLED.steps,
+            guided=facts.guided,
+            negative=facts.negative,
+            edits=bool(facts.modes - {"generate"}),
+            pictures_most=facts.references_most if "edit" in facts.modes else 1,
+            masks=facts.masks,
+            generates="generate" in facts.modes,
+            ours=True,
+        )
 
     def _profile(self, model: str, family: Family) -> Profile:
         return Profile(
@@ -100,8 +154,8 @@ class FluxWorker:
             constants=(("model", model),),
             # Lossy files come at the encoder's own quality, which cannot be chosen: png, and we encode.
             output=Output(f"{IMAGE}.output_format", {Format.PNG: "png"}, always=True),
-            # One noise generator draws a whole batch: its picture k is not the picture of seed + k.
-            count=Count(f"{IMAGE}.num_images", most=4),
+            # MAX draws a whole batch from one noise generator: its picture k is not the picture of seed + k. Ours is.
+            count=Count(f"{IMAGE}.num_images", most=4, batch_seeds=family.ours),
             extra="drop",
             extra_under=IMAGE,
             tolerates=FAMILY_OPTIONS,
@@ -118,13 +172,35 @@ class FluxWorker:
         return WireRequest("GET", "/health", purpose="poll")
 
     def submit(self, call: Call, attempt: str) -> WireRequest:
-        json = call.payload if not call.pictures else {**call.payload, "input": [_message(call)]}
-        return WireRequest("POST", PATH, json=json)
+        json = dict(call.payload) if not call.pictures else {**call.payload, "input": [_message(call)]}
+        if self._known.of(str(call.payload.get("model"))) is None:
+            return WireRequest("POST", PATH, json=json)
+        extras: dict[str, Any] = {} if call.mask is None else {"mask": Inline(call.mask)}
+        if call.previews:
+            extras["previews"] = call.previews
+        if extras:
+            json["imagegate"] = extras
+        if call.previews is None:
+            return WireRequest("POST", PATH, json=json)
+        return WireRequest("POST", PATH, json={**json, "stream": True}, events=True)
+
+    def shown(self, event: bytes, call: Call) -> Shown | None:
+        if not event.startswith(EARLY):  # the last one holds the pictures, and is read in its own time
+            return None
+        told = read_object(event) or {}
+        index, step, steps = (whole(told.get(name)) for name in ("image_index", "step", "steps"))
+        if index is None or step is None or steps is None:
+            return None
+        return Shown(index, step, steps, _preview(told.get("partial_image_b64")))
 
     def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
+        if streamed(reply.headers):
+            reply = _unwrapped(reply)
         body = read_object(reply.body)
         if not 200 <= reply.status < 300 or (body is not None and isinstance(body.get("error"), dict)):
             return self._failed(reply)
+        if body is not None and isinstance(body.get("response"), dict):
+            body = body["response"]
         if body is None:
             return bad_response("not a JSON object", reply, self.traits)
         artifacts = tuple(_pictures(body))
@@ -158,6 +234,18 @@ def _message(call: Call) -> Mapping[str, Any]:
     return {"role": "user", "content": [*pictures, {"type": "input_text", "text": call.payload["input"]}]}
 
 
+def _unwrapped(reply: WireReply) -> WireReply:
+    """The reply whose data a stream's last event is: an error after the first event tells its status inside."""
+    status = (read_object(reply.body) or {}).get("status")
+    if not isinstance(status, int) or not 400 <= status < 600:
+        return reply
+    return replace(reply, status=status)
+
+
+def _preview(encoded: Any) -> bytes | None:
+    return decode_base64(encoded) if isinstance(encoded, str) else None
+
+
 def _pixels(size: Size) -> Mapping[str, int]:
     return {f"{IMAGE}.width": size.width, f"{IMAGE}.height": size.height}
 
@@ -167,16 +255,18 @@ def _pictures(body: Mapping[str, Any]) -> Iterator[Artifact]:
     for message in sequence(body.get("output")):
         for part in sequence(mapping(message).get("content")):
             item = mapping(part)
-            found = artifact(item.get("image_data"), item.get("image_url"))
+            seed = mapping(item.get("imagegate")).get("seed")
+            found = artifact(item.get("image_data"), item.get("image_url"), seed=seed)
             if found is not None:
                 yield found
 
 
 def _rows(family: Family) -> Mapping[str, Row]:
     distilled = unsupported("this model is distilled for a fixed guidance and ignores it")
+    unread = unsupported("this model reads no negative prompt")
     return {
         "prompt": same("input"),
-        "negative_prompt": _negative_prompt() if family.guided else distilled,
+        "negative_prompt": _negative_prompt() if family.negative else (unread if family.guided else distilled),
         "seed": same("seed"),
         "quality": quality_as_steps(f"{IMAGE}.steps", *family.steps),
         "steps": same(f"{IMAGE}.steps"),

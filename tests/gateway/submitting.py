@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -88,7 +87,9 @@ class ScriptedTransport:
     answers: list[Answer]
     sent: list[WireRequest] = field(default_factory=list)
 
-    async def exchange(self, request: WireRequest, target: Target, *, deadline: float) -> WireReply | Broken:
+    async def exchange(
+        self, request: WireRequest, target: Target, *, deadline: float, told: object = None
+    ) -> WireReply | Broken:
         self.sent.append(request)
         answer = self.answers.pop(0)
         return answer() if callable(answer) else answer
@@ -178,7 +179,6 @@ def scene(
         (Target("http://made.up"),),
         gate or Gate(2),
         Polling(0.0, 1.0, 0.0),
-        itertools.count(),
         pace=pace or Pace(),
     )
     plan = planner.plan(request, profile, name="p", price=price)

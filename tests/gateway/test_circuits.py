@@ -54,7 +54,9 @@ class Answering:
     let: asyncio.Event = field(default_factory=asyncio.Event)
     sent: list[WireRequest] = field(default_factory=list)
 
-    async def exchange(self, request: WireRequest, target: Target, *, deadline: float) -> WireReply | Broken:
+    async def exchange(
+        self, request: WireRequest, target: Target, *, deadline: float, told: object = None
+    ) -> WireReply | Broken:
         self.sent.append(request)
         await self.let.wait()
         return self.answer

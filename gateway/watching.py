@@ -1,0 +1,114 @@
+"""Looks at the addresses of providers that tell at no cost whether they take work and what they can do.
+
+Every few seconds, since a worker that is being loaded, drains or has died should get nothing, and its death should not
+cost a request. The looks of one address never wait for another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from gateway.backends import Backend
+from providers.base import Broken, Observed, WireRequest
+from providers.target import Target
+from providers.transport import Transport
+
+log = logging.getLogger("imagegate.watching")
+
+LOOK_SECONDS = 5.0
+PATIENCE_SECONDS = 3.0
+"""A worker that has not answered by then gets no work until it does."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """`backends` gives those of the configuration that holds now."""
+
+    transport: Transport
+    backends: Callable[[], Mapping[str, Backend]]
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await self.round()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def round(self) -> None:
+        """One look at every address."""
+        observed = [each for each in self.backends().values() if isinstance(each.adapter, Observed)]
+        results = await asyncio.gather(*(self._backend(each) for each in observed), return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                log.error("an unexpected error while looking at workers", exc_info=result)
+
+    async def _backend(self, backend: Backend) -> None:
+        named = await asyncio.gather(*(behind(target.base_url) for target in backend.targets))
+        pairs = zip(backend.targets, named, strict=True)
+        spread = {target.base_url: found for target, found in pairs if found}
+        if spread != backend.balance.spread:
+            backend.balance.spread = spread
+            backend.balance.keep([target.base_url for target in backend.targets])
+        looks = [
+            self._look(backend, replace(target, base_url=address))
+            for target in backend.targets
+            for address in spread.get(target.base_url, (target.base_url,))
+        ]
+        await asyncio.gather(*looks)
+        if backend.per_address is not None:
+            ready = sum(map(backend.balance.takes_work, backend.addresses))
+            limit = max(1, ready) * backend.per_address
+            if backend.gate.limit != limit:
+                backend.gate.resize(limit)
+
+    async def _look(self, backend: Backend, target: Target) -> None:
+        adapter = backend.adapter
+        assert isinstance(adapter, Observed)  # noqa: S101  (whoever looks has asked)
+        target = replace(target, connect_timeout=PATIENCE_SECONDS, read_timeout=PATIENCE_SECONDS)
+        request: WireRequest | None = adapter.look()
+        ready = False
+        while request is not None:
+            answer = await self.transport.exchange(request, target, deadline=time.monotonic() + PATIENCE_SECONDS)
+            if isinstance(answer, Broken):
+                ready = False
+                break
+            seen = adapter.seen(target.base_url, answer, request)
+            ready, request = seen.ready, seen.then
+        if backend.balance.told(target.base_url, ready=ready):
+            log.info("%s at %s %s", backend.name, target.base_url, "takes work" if ready else "takes no work")
+
+
+async def behind(address: str) -> tuple[str, ...]:
+    """The addresses behind a name that stands for several hosts, each with its IP in the name's place; none where there
+    is one, or where the name is needed to tell who answers (https)."""
+    parts = urlsplit(address)
+    if parts.scheme != "http" or parts.hostname is None or _is_address(parts.hostname):
+        return ()
+    with contextlib.suppress(OSError):
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
+        hosts = sorted({str(info[4][0]) for info in found})
+        if len(hosts) > 1:
+            return tuple(_with_host(address, host) for host in hosts)
+    return ()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_host(address: str, host: str) -> str:
+    parts = urlsplit(address)
+    port = "" if parts.port is None else f":{parts.port}"
+    return parts._replace(netloc=(f"[{host}]" if ":" in host else host) + port).geturl()
