@@ -41,6 +41,7 @@ async def begun(
     try:
         async with services.rates.admit(caller.name, prepared.request.n) as admission:
             state.headers.update(admission.headers)
+            state.late_headers = None
             await services.dispatcher.affording.check(order)
             state.headers["x-generation-id"] = order.generation_id
             job, visit = services.start_job(order), Visit(request.is_disconnected)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -17,11 +18,12 @@ FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
 async def identified(request: Request) -> Caller:
-    """The caller, as the route's guard has made it out; the headers of its limits ride on every answer from here on."""
+    """The caller, as the route's guard has made it out; the headers of its limits ride on every answer from here on.
+    They are looked up when the answer begins, unless an admission has told them by then."""
     services: Services = request.app.state.services
     caller = caller_of(request)
     account(request).generates = request.method == "POST" and not _dry(request)
-    request.state.headers.update(await services.rates.headers(caller.name))
+    request.state.late_headers = partial(services.rates.headers, caller.name)
     return caller
 
 

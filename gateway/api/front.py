@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import secrets
@@ -45,8 +46,9 @@ RETRY_AFTER_SECONDS = 5
 
 
 class Front:
-    """ASGI middleware. What an endpoint puts into `request.state.headers` rides on its answer, error or not. `kept` is
-    given the account of each request once it is over."""
+    """ASGI middleware. What an endpoint puts into `request.state.headers` rides on its answer, error or not, and so
+    does what the function in `request.state.late_headers` finds when the answer begins, unless it fails: the answer
+    matters more. `kept` is given the account of each request once it is over."""
 
     def __init__(self, app: ASGIApp, kept: Kept = lambda _: None, traces: Traces | None = None) -> None:
         self.app = app
@@ -60,6 +62,7 @@ class Front:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request_id"] = f"req_{secrets.token_hex(16)}"
         state["headers"] = {}
+        state["late_headers"] = None
         account = state["account"] = Account(state["request_id"], scope["method"], scope["path"])
 
         async def with_headers(message: Message) -> None:
@@ -67,6 +70,9 @@ class Front:
                 account.status = message["status"]
                 headers = MutableHeaders(scope=message)
                 headers["x-request-id"] = state["request_id"]
+                if state["late_headers"] is not None:
+                    with contextlib.suppress(ImagegateError):
+                        headers.update(await state["late_headers"]())
                 for name, value in state["headers"].items():
                     headers[name] = value
             await send(message)

@@ -41,7 +41,7 @@ def test_where_there_is_no_glibc_nothing_is_done(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_was_built_at_the_start_is_not_looked_through_again() -> None:
-    done = subprocess.run(  # noqa: S603  (our own interpreter)
+    done = subprocess.run(
         [
             sys.executable,
             "-c",

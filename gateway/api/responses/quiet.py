@@ -34,6 +34,7 @@ async def nothing_made(request: Request, keeping: Keeping, resource: Resource, *
     response = resource.written("completed", usage=NO_USAGE)
     async with keeping.services.rates.admit(keeping.owner, 0) as admission:
         request.state.headers.update(admission.headers)
+        request.state.late_headers = None
         response["store"] = await keeping.keep(resource, marks.pieces(response), "")
     if not stream:
         return JsonPieces(marks.pieces(response))
