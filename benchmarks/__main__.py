@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversions, crowd, edits, gateway, journal, planning, streams, team, usage
+from benchmarks import conversions, crowd, edits, gateway, journal, pages, planning, streams, team, usage
 
 BENCHMARKS = {
     "gateway": gateway.main,
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "streams": streams.main,
     "crowd": crowd.main,
     "journal": journal.main,
+    "pages": pages.main,
     "planning": planning.main,
     "team": team.main,
     "usage": usage.main,
