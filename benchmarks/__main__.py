@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversions, crowd, edits, gateway, journal, pages, planning, streams, team, usage
+from benchmarks import conversions, crowd, dashboard, edits, gateway, journal, pages, planning, streams, team, usage
 
 BENCHMARKS = {
     "gateway": gateway.main,
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "edits": edits.main,
     "streams": streams.main,
     "crowd": crowd.main,
+    "dashboard": dashboard.main,
     "journal": journal.main,
     "pages": pages.main,
     "planning": planning.main,
