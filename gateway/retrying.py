@@ -45,6 +45,8 @@ class _Again:
     times: int
     pause: float
     needs: float = 0.0
+    elsewhere: bool = False
+    """At another address of the provider, which did nothing to be spared for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +79,10 @@ class Retrying:
                 again = None if once else self._again(candidate, results)
                 if again is None or len(results) > again.times or not self._time_for(again, order, deadline):
                     break
-                if candidate.backend.circuits.state(candidate.plan.model) == "open" or not budget.take():
-                    break
-                held.callback(budget.give_back)
+                if not again.elsewhere:
+                    if candidate.backend.circuits.state(candidate.plan.model) == "open" or not budget.take():
+                        break
+                    held.callback(budget.give_back)
                 await self.clock.sleep(again.pause)
         return tuple(results)
 
@@ -90,6 +93,8 @@ class Retrying:
             return result
         order.progress.attempts.append(result.record)
         sign = sign_of(result)
+        if sign in (Sign.LOCAL, Sign.UPSTREAM) and backend.elsewhere:
+            sign = None  # one of its addresses is not well: that one rests, and the others go on
         backend.circuits.record(model, sign, began=began, outcome=result.record.outcome)
         if sign is not None:
             backend.window.note(sign is Sign.WELL, result.record.seconds if result.pictures else None)
@@ -117,13 +122,14 @@ class Retrying:
         error, once = result.error, min(1, self.repeats.most)
         if error is None or result.pictures or isinstance(error, OperatorError | ModerationBlocked):
             return None
+        if self.repeats.most and candidate.backend.elsewhere and _moves(candidate, result):
+            times = len(candidate.backend.addresses) - 1 if result.failure is not FailureClass.MAYBE else once
+            return _Again(times, 0.0, elsewhere=True)
         match result.failure:
             case FailureClass.NOT_SENT if isinstance(error, UpstreamUnavailable):
                 unreached = result.record.outcome in _UNREACHED
                 return _Again(self.repeats.most if unreached else once, self._pause(self.repeats.first, tried))
             case FailureClass.REFUSED if isinstance(error, UpstreamBusy | UpstreamUnavailable):
-                if candidate.backend.elsewhere and result.record.outcome != OUT_OF_MEMORY:
-                    return _Again(self.repeats.most and len(candidate.backend.addresses), 0.0)
                 return self._while_busy(error.retry_after, tried)
             case FailureClass.MAYBE | FailureClass.ACCEPTED if self._free(candidate, result):
                 return _Again(once, self._pause(self.repeats.first, tried), self._render(candidate, result))
@@ -154,6 +160,18 @@ class Retrying:
         """Seconds that another try needs: what the model takes lately, else what this try took."""
         expected = candidate.backend.speeds.expected(candidate.plan.model)
         return result.record.seconds if expected is None else max(expected, result.record.seconds)
+
+
+def _moves(candidate: Candidate, result: CallResult) -> bool:
+    """Whether what failed at one address may be done at another at once: nobody held it, it was refused for being
+    busy, or it costs nothing."""
+    match result.failure:
+        case FailureClass.NOT_SENT | FailureClass.REFUSED:
+            return isinstance(result.error, UpstreamBusy | UpstreamUnavailable)
+        case FailureClass.MAYBE:
+            return not candidate.backend.adapter.traits.billable
+        case _:
+            return False
 
 
 def _refunded(candidate: Candidate, result: CallResult) -> bool:

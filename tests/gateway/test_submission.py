@@ -27,7 +27,9 @@ async def test_the_attempt_is_on_record_before_the_first_byte_and_the_job_before
     order_of_things: list[str] = []
     exchange = here.transport.exchange
 
-    async def noted(request: WireRequest, target: Target, *, deadline: float) -> WireReply | Broken:
+    async def noted(
+        request: WireRequest, target: Target, *, deadline: float, told: object = None
+    ) -> WireReply | Broken:
         order_of_things.append(f"{request.purpose} after {len(here.books.written)}")
         return await exchange(request, target, deadline=deadline)
 
@@ -175,7 +177,7 @@ async def test_a_submission_that_is_cancelled_is_on_record_as_unknown() -> None:
     entered = asyncio.Event()
     here = scene()
 
-    async def hang(request: WireRequest, target: Target, *, deadline: float) -> WireReply | Broken:
+    async def hang(request: WireRequest, target: Target, *, deadline: float, told: object = None) -> WireReply | Broken:
         entered.set()
         await asyncio.Event().wait()
         raise AssertionError("unreachable")

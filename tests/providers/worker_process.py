@@ -1,6 +1,6 @@
 """A FLUX worker as a process of its own, over an engine without weights; with `--gpus N` a fleet of them.
 
-    python -m tests.providers.worker_process [--gpus N] [--slow] [--fails] [--words]
+    python -m tests.providers.worker_process [--gpus N] [--slow] [--fails] [--still]
 
 Each process says its port on a line of its own once it listens, and `ready` once its model is loaded.
 """
