@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import conversions, crowd, dashboard, edits, gateway, journal, pages, planning, streams, team, usage
+from benchmarks import (
+    conversions,
+    crowd,
+    dashboard,
+    edits,
+    gateway,
+    journal,
+    pages,
+    planning,
+    replicas,
+    streams,
+    team,
+    usage,
+)
 
 BENCHMARKS = {
     "gateway": gateway.main,
@@ -16,6 +29,7 @@ BENCHMARKS = {
     "journal": journal.main,
     "pages": pages.main,
     "planning": planning.main,
+    "replicas": replicas.main,
     "team": team.main,
     "usage": usage.main,
 }
