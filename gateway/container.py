@@ -60,6 +60,8 @@ log = logging.getLogger("imagegate")
 
 LOOK_SECONDS = 1.0
 """Between looks at whether the disk has room."""
+READY_SECONDS = 2.0
+"""After it, whatever does not answer counts as gone."""
 SWEEP_SECONDS = 300.0
 RENEW_SECONDS = 10.0
 SCAN_SECONDS = 15.0
@@ -322,10 +324,14 @@ class Services:
         reasons = []
         if self.jobs.draining:
             reasons.append("shutting down")
-        try:
-            await self.storage.check()
-        except OperatorError as error:
-            reasons.append(error.message)
+        for check in (self.storage.check, self.state.attempts.ping):
+            try:
+                async with asyncio.timeout(READY_SECONDS):
+                    await check()
+            except OperatorError as error:
+                reasons.append(error.message)
+            except TimeoutError:
+                reasons.append("records or pictures cannot be kept now: the disk, or what locks it, does not answer")
         return reasons
 
     async def close(self) -> None:

@@ -114,7 +114,7 @@ class Journal:
         self._claims: dict[str, Claim] = {}
         self._trimmed: dict[str | None, int] = {}
         self._peers = peers or Peers()
-        self._peers.answer(self._left_for_peer)
+        self._peers.answer(self._left_for_peer, self._given_back)
 
     async def claim(self, identity: Identity) -> Claim | Job | Generation:
         """The right to carry the request out, or what was made of it before: a job of this process, or what is on
@@ -184,6 +184,16 @@ class Journal:
                 job.claimed = True
                 return job
         return None
+
+    async def let_go(self, id: str) -> None:
+        """A client that came back for what another process works on has left again."""
+        await self._peers.let_go(id)
+
+    def _given_back(self, id: str) -> bool:
+        job = self._live.get(id)
+        if job is not None:
+            job.claimed = False
+        return job is not None
 
     def begun(self, job: Job) -> None:
         """The job has begun."""

@@ -13,6 +13,9 @@ from normalization.errors import GenerationTimeout
 LEFT = "left"
 """The inquiry after an answer that its client has not waited for; its body is a fingerprint and a key's name."""
 
+LET_GO = "let go"
+"""The inquiry by which a process gives back what it has claimed of another's work; its body is the generation's id."""
+
 
 class Peers:
     """`seconds`: as long as a client waits."""
@@ -37,8 +40,21 @@ class Peers:
         found = await self._sharing.inquire(LEFT, [fingerprint, key_name])
         return None if found is None else Generation(NewGeneration(*found), "running")
 
-    def answer(self, claim: Callable[[str, str | None], Awaitable[NewGeneration | None]]) -> None:
-        """Have `claim` asked when another process looks for what was left."""
+    async def let_go(self, id: str) -> None:
+        """The client that came back for another process's work has left again; a further one may come."""
+        await self._sharing.inquire(LET_GO, id)
+
+    def answer(
+        self,
+        claim: Callable[[str, str | None], Awaitable[NewGeneration | None]],
+        let_go: Callable[[str], bool],
+    ) -> None:
+        """Have `claim` asked when another process looks for what was left, and `let_go` when it gives that back."""
+
+        async def given_back(id: str) -> bool | None:
+            return let_go(id) or None
+
+        self._sharing.answer(LET_GO, given_back)
 
         async def told(body: list[Any]) -> list[Any] | None:
             new = await claim(*body)

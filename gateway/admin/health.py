@@ -46,10 +46,10 @@ async def health(request: Request) -> JSONResponse:
     providers = {name: _provider(services, name, loads[name]) for name in services.backends}
     return JSONResponse(
         {
-            "status": _overall(services, providers, state["ok"] and storage["ok"]),
+            "status": _overall(services, providers, kept=state.kept and storage["ok"], shared=state.shared),
             "uptime_seconds": round(max(0.0, time.time() - services.created), 1),
             "version": version("imagegate"),
-            "state": state,
+            "state": state.entry(),
             "storage": storage,
             "providers": providers,
         }
@@ -94,21 +94,34 @@ async def _loads(services: Services) -> dict[str, Load]:
     }
 
 
-async def _state(services: Services) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Records:
+    """`kept`: a record could be made now. `shared`: other replicas would know of it; True where there are none."""
+
+    kind: str
+    kept: bool
+    shared: bool
+    seconds: float
+
+    def entry(self) -> dict[str, Any]:
+        return {"kind": self.kind, "ok": self.kept and self.shared, "latency_ms": round(self.seconds * 1000, 3)}
+
+
+async def _state(services: Services) -> Records:
     began = time.monotonic()
-    ok = await _answers(services.state.attempts.ping())
-    return {"kind": services.state.kind, "ok": ok, "latency_ms": round((time.monotonic() - began) * 1000, 3)}
+    kept, redis = await _answers(services.state.attempts.ping()), services.redis
+    seconds = time.monotonic() - began if redis is None else redis.latency
+    return Records(services.state.kind, kept, redis is None or redis.available, seconds)
 
 
 async def _storage(services: Services) -> dict[str, Any]:
     ok = await _answers(services.storage.check())
     free: int | None = None
-    if ok:
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                free = await services.storage.free_bytes()
-        except (OperatorError, OSError, TimeoutError):
-            ok = False
+    try:
+        async with asyncio.timeout(PING_SECONDS):
+            free = await services.storage.free_bytes()
+    except (OperatorError, OSError, TimeoutError):
+        ok = False
     kind = services.settings.storage.url.partition(":")[0]
     return {"kind": kind, "ok": ok, "free_bytes": free}
 
@@ -160,8 +173,9 @@ def worst(states: Iterable[State]) -> State:
     return "open" if "open" in found else "half_open" if "half_open" in found else "closed"
 
 
-def _overall(services: Services, providers: Mapping[str, dict[str, Any]], kept: bool) -> str:
-    """`down`: no picture can be made. `degraded`: some cannot, or not by whom they should."""
+def _overall(services: Services, providers: Mapping[str, dict[str, Any]], *, kept: bool, shared: bool) -> str:
+    """`down`: no picture can be made. `degraded`: some cannot, or not by whom they should, or other replicas do not
+    know of it."""
     served = [
         any(_usable(services, providers, route.provider, route.model) for route in model.routes)
         for model in services.settings.models.values()
@@ -169,7 +183,7 @@ def _overall(services: Services, providers: Mapping[str, dict[str, Any]], kept: 
     if not kept or not any(served):
         return "down"
     troubled = any(each["status"] in ("degraded", "open") for each in providers.values())
-    return "degraded" if troubled or not all(served) else "ok"
+    return "degraded" if troubled or not shared or not all(served) else "ok"
 
 
 def _usable(services: Services, providers: Mapping[str, dict[str, Any]], name: str, model: str) -> bool:

@@ -41,7 +41,7 @@ async def replayed(request: Request, services: Services, found: Job | Generation
         headers["x-generation-id"] = found.generation_id
         return await _attached(request, services, found)
     headers["x-generation-id"] = found.new.id
-    record = await _ended(services, found)
+    record = await _ended(request, services, found)
     headers.update(recorded_headers(await services.journal.generations.submissions(found.new.id)))
     ended = record.ended
     if ended is None:
@@ -62,11 +62,14 @@ async def replayed(request: Request, services: Services, found: Job | Generation
     return Told(request, told, Parting(returned, returned))
 
 
-async def _ended(services: Services, record: Generation) -> Generation:
-    """The generation once it has ended, or as it is after as long as a client waits."""
+async def _ended(request: Request, services: Services, record: Generation) -> Generation:
+    """The generation once it has ended, or as it is when the client has left or has waited for long enough."""
     deadline = time.monotonic() + services.settings.server.deadline_seconds
     while record.status == "running" and time.monotonic() < deadline:
         await asyncio.sleep(PEER_SECONDS)
+        if await request.is_disconnected():
+            await services.journal.let_go(record.new.id)
+            break
         # What another replica works on cannot be looked at while Redis is away; the work goes on all the same.
         with contextlib.suppress(StateUnavailable):
             record = await services.journal.generations.find(record.new.id, record.new.key_name) or record
@@ -76,6 +79,7 @@ async def _ended(services: Services, record: Generation) -> Generation:
 async def _attached(request: Request, services: Services, job: Job) -> ASGIApp:
     visit = Visit(request.is_disconnected)
     job.visits.add(visit)
+    job.claimed = False  # the visit says from here on whether somebody waits
 
     left = parting(services.journal, job, visit)
     writing = job.order.writing

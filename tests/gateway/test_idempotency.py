@@ -227,6 +227,18 @@ def test_a_client_that_comes_back_gets_what_it_left_and_one_retry_takes_one(tmp_
         assert len(simulator.submissions) == 2
 
 
+def test_a_client_that_leaves_its_retry_too_gets_it_at_the_next_one(tmp_path: Path) -> None:
+    with gateway(tmp_path) as (client, simulator):
+        simulator.fail_next(delay=1.5)
+        leave(client, simulator, FIRST)
+        for _ in range(2):
+            with pytest.raises(httpx.ReadTimeout):
+                client.post(PATH, json=BODY, headers=RETRY, timeout=0.2)
+        again = client.post(PATH, json=BODY, headers=RETRY)
+        assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+        assert len(simulator.submissions) == 1
+
+
 def test_an_answer_that_reached_nobody_waits_for_the_retry_also_after_a_restart(tmp_path: Path) -> None:
     with gateway(tmp_path) as (client, simulator):
         simulator.fail_next(delay=0.3)

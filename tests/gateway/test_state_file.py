@@ -18,10 +18,10 @@ def test_a_second_connection_leaves_the_first_its_locks(tmp_path: Path) -> None:
     with contextlib.closing(open_database(path, ())) as first, contextlib.closing(open_database(path, ())) as second:
         first.execute("CREATE TABLE kept (value)")
         # The last connection of all deletes the log, and nobody else may take itself for that.
-        visit = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('SELECT * FROM kept'); c.close()"
+        visit = f"import sqlite3; c = sqlite3.connect({str(path)!r}); c.execute('SELECT * FROM kept'); c.close()"  # noqa: S608
         subprocess.run([sys.executable, "-c", visit], check=True)  # noqa: S603 - our own interpreter
         first.execute("INSERT INTO kept VALUES (1)")
-        seen = f"import sqlite3; print(sqlite3.connect({str(path)!r}).execute('SELECT value FROM kept').fetchall())"
+        seen = f"import sqlite3; print(sqlite3.connect({str(path)!r}).execute('SELECT value FROM kept').fetchall())"  # noqa: S608
         said = subprocess.run([sys.executable, "-c", seen], check=True, capture_output=True, text=True)  # noqa: S603
         assert said.stdout.strip() == "[(1,)]"
         assert second.execute("SELECT value FROM kept").fetchall() == [(1,)]

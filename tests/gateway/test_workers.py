@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.api.replaying import PEER_SECONDS
 from gateway.config.limits import Limits
 from gateway.config.model import digest
 from gateway.workers.shares import Part, share_of
@@ -116,6 +118,28 @@ def test_a_clients_own_retry_finds_its_work_in_whichever_worker(tmp_path: Path, 
             assert (answer.status_code, answer.headers["idempotent-replayed"]) == (200, "true")
             assert "idempotent-replayed" not in alike.result().headers
         assert len(upstream.submissions) == 2
+
+
+def test_a_retry_that_is_left_too_gives_back_what_it_had_found_in_another_worker(
+    tmp_path: Path, upstream: Busy
+) -> None:
+    with together(configured(tmp_path, upstream), tmp_path / "data") as gateway, ThreadPoolExecutor(1) as threads:
+        first, second = gateway.workers
+        upstream.free.clear()
+        with gateway.served_by(second, 2) as [impatient, back], gateway.served_by(first) as [lost]:
+            with pytest.raises(httpx.ReadTimeout):
+                ask(lost, headers={"x-stainless-retry-count": "0"}, seconds=0.5)
+            until("it has begun", lambda: upstream.inside == 1)
+            lost.close()
+            with pytest.raises(httpx.ReadTimeout):
+                ask(impatient, headers=RETRY, seconds=0.5)
+            impatient.close()
+            time.sleep(2 * PEER_SECONDS)  # its worker looks no more often
+            retried = threads.submit(ask, back, headers=RETRY)
+            upstream.free.set()
+            answer = retried.result()
+            assert (answer.status_code, answer.headers["idempotent-replayed"]) == (200, "true")
+        assert len(upstream.submissions) == 1
 
 
 def test_a_killed_worker_leaves_its_places_to_others_and_is_replaced(tmp_path: Path, upstream: Busy) -> None:
