@@ -81,7 +81,7 @@ def test_what_happens_is_shown_without_a_reload(guarded: Site, page: Page) -> No
     expect(page.locator('[data-total="requests"]')).to_have_text(str(before + 1), timeout=WAIT_MILLISECONDS)
     expect(field(page, "sketch", "success_rate_5m")).to_have_text("100 %")
     assert page.evaluate("window.unreloaded")
-    assert page.locator(".figures[open]").count() == 1, "what was open stays open"
+    assert page.locator(".figures[open] table").count() == 3, "what was open stays open"
 
 
 def test_a_provider_in_trouble_stands_out_with_its_last_error(guarded: Site, page: Page) -> None:

@@ -10,8 +10,8 @@ const AIR = 1.5;
 export function ceiling(most, whole) {
   if (most <= 0) return whole ? 2 : 0.02;
   const power = 10 ** Math.floor(Math.log10(most));
-  const top = [1, 2, 4, 6, 8, 10].map((times) => times * power).find((value) => value >= most * 0.999999);
-  return whole ? Math.max(2, top) : top;
+  const tops = [1, 1.2, 1.6, 2, 3, 4, 5, 6, 8, 10].map((times) => Number((times * power).toPrecision(2)));
+  return tops.find((top) => top >= most * 0.999999 && (!whole || top % 2 === 0));
 }
 
 /** A chart of one sum. `value(row)` takes it out of a row, `shown(number)` writes it, `whole`: only integers occur. */
@@ -23,10 +23,11 @@ export class Chart {
   #ends = el("div", { class: "ends numbers", "aria-hidden": "true" });
   #total = el("strong", { class: "total numbers" });
   #readout = el("p", { class: "readout muted small numbers" });
-  #table = el("details", { class: "figures", on: { toggle: () => this.#tabulate() } });
+  #table = el("details", { class: "figures", on: { toggle: () => this.#toggled() } });
 
-  constructor({ name, title, value, shown, whole }) {
-    Object.assign(this, { title, value, shown, whole });
+  /** `opened(open)`: somebody opened the table, or shut it. */
+  constructor({ name, title, value, shown, whole }, opened) {
+    Object.assign(this, { title, value, shown, whole, opened });
     this.#total.dataset.total = name;
     this.#drawing.addEventListener("pointermove", (event) => this.#point(event));
     this.#drawing.addEventListener("pointerdown", (event) => this.#point(event));
@@ -57,6 +58,16 @@ export class Chart {
       stacks.map((stack, at) => bars(stack, at, top, series)));
     this.#hover(this.#hovered);
     this.#tabulate();
+  }
+
+  /** Open or shut the table. */
+  show(open) {
+    this.#table.open = open;
+  }
+
+  #toggled() {
+    this.#tabulate();
+    this.opened(this.#table.open);
   }
 
   #sum(rows) {

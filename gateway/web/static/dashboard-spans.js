@@ -24,7 +24,7 @@ export const GROUPS = [
 const MOVING = 15 * MINUTE; // a request is entered when it is answered, at the time when it came
 const OLD = 10 * MINUTE; // what is kept is looked at again after it: jobs settle late
 const USUAL = 5_000;
-const SHARE = 250; // of the time that an answer takes, before the same is asked for again
+const SHARE = 250; // times as long as an answer takes, until the same is asked for again: two such looks take 0.8 % of a core
 const AT_ONCE = 3;
 
 const SUMS = ["requests", "errors", "images", "upstream_calls", "cost_usd", "unknown_cost_calls", "megapixels", "bytes_out"];

@@ -27,8 +27,10 @@ const COLUMNS = [
   ["p95_seconds", "95th percentile", seconds],
 ];
 
+const beside = matchMedia("(min-width: 46rem)");
+
 export class Usage {
-  #charts = CHARTS.map((each) => new Chart(each));
+  #charts = CHARTS.map((each) => new Chart(each, (open) => this.#opened(open)));
   #drawn = "";
 
   /** `changed()`: another span or group was chosen. */
@@ -63,6 +65,11 @@ export class Usage {
     const [span, group] = ["#usage-span", "#usage-group"].map((id) => find(id).value);
     this.spans = new Spans(SPANS.find(({ name }) => name === span), GROUPS.find(({ name }) => name === group));
     find("#usage").setAttribute("aria-busy", "true");
+  }
+
+  // Tables that stand side by side open together.
+  #opened(open) {
+    if (beside.matches) for (const chart of this.#charts) chart.show(open);
   }
 
   #label(group) {

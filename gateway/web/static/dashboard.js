@@ -30,14 +30,15 @@ async function turn(signal) {
   const refusal = errors.find((error) => error?.wantsKey);
   if (refusal) return void shut(refusal);
   open();
-  parts.forEach(([, place], at) => place && tell(place, errors[at]));
+  // Where nothing answers at all, that is said once.
+  parts.forEach(([, place], at) => place && tell(place, errors[0] ? null : errors[at]));
   const error = errors.find(Boolean);
   if (error) throw error;
 }
 
 function tell(place, error) {
   const node = find(place);
-  node.hidden = !error || error === undefined;
+  node.hidden = !error;
   if (error) node.textContent = error.message;
 }
 
@@ -58,8 +59,8 @@ function shut(error) {
   find("#controls").hidden = true;
   find("#gate").hidden = false;
   const told = find("#gate-error");
-  told.hidden = !error || !(known || tried || error.status === 403);
-  told.textContent = error ? (known || tried ? `The gateway refused this key. ${error.message}` : error.message) : "";
+  told.hidden = !(known || tried || error.status === 403);
+  told.textContent = `${known || tried ? "The gateway refused this key" : "The gateway is shut to operators"}: ${error.message}`;
   tried = false;
   const field = find("#gate-key");
   field.setAttribute("aria-invalid", String(!told.hidden));
