@@ -171,8 +171,8 @@ async function begin() {
     const { data } = await json("v1/models");
     const models = data.filter((each) => !each.alias_of);
     if (!models.length) throw new ApiError("This key may use no model.");
-    const [{ schema }, first] = await Promise.all([json(`v1/models/${encodeURIComponent(models[0].id)}?schema=true`), ordinary()]);
-    form.stock({ models, first, schema: schema.properties });
+    const [schema, first] = await Promise.all([bounds(models[0].id), ordinary()]);
+    form.stock({ models, first, schema });
     find("#make").disabled = false;
     plan.now();
   } catch (error) {
@@ -183,6 +183,16 @@ async function begin() {
         ? el("button", { type: "button", class: "button tiny", on: { click: () => askForKey() } }, "Enter a key")
         : el("button", { type: "button", class: "button tiny", on: { click: begin } }, "Try again"))));
     if (error.wantsKey) askForKey(keyFor() ? error : null);
+  }
+}
+
+// Of the parameters; without them the gateway itself says what it does not take.
+async function bounds(id) {
+  try {
+    return (await json(`v1/models/${encodeURIComponent(id)}?schema=true`)).schema.properties;
+  } catch (error) {
+    if (error instanceof ApiError) return {};
+    throw error;
   }
 }
 

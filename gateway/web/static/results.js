@@ -8,6 +8,7 @@ import { make } from "./making.js";
 import { losses, noted, receipt } from "./receipt.js";
 
 const MOST_RUNS = 20; // pictures of older runs are in the gallery
+const MOST_PICTURES = 10; // that one request can ask for
 
 /** Where runs are shown. `actions`: what can be done with a picture: view, edit, vary, reuse; `refused(error)`. */
 export function results(actions) {
@@ -44,7 +45,7 @@ export function results(actions) {
 }
 
 function column(order, inputs, ratio, actions) {
-  const wanted = Number(order.body.n ?? 1);
+  const wanted = Math.min(MOST_PICTURES, Math.max(1, Math.floor(Number(order.body.n ?? 1)) || 1));
   const status = el("span", { class: "small muted numbers" }, "Waiting…");
   const tiles = el("ul", { class: "tiles", "aria-label": `Pictures by ${order.body.model}`, dataset: { count: wanted } });
   const foot = el("div", { class: "stack foot" });
@@ -89,7 +90,9 @@ function column(order, inputs, ratio, actions) {
     if (waiting[index]) fill(waiting[index], el("img", { src: address, alt: "A preview of the picture", class: "preview" }));
   }
 
-  function ended(metadata, took) {
+  function ended(said, took) {
+    // How pictures travel to this page is its own wish, and nobody else's.
+    const metadata = { ...said, parameters: said.parameters.filter((each) => each.name !== "response_format" || each.note) };
     const lost = noted(metadata.parameters);
     fill(status, `${seconds(took)} · `, el("span", { class: "cost" }, metadata.cost_micros === null ? "cost unknown" : money(metadata.cost_micros)));
     waiting.slice(0).filter((each) => each.classList.contains("waiting")).forEach((each) => each.remove());
