@@ -169,6 +169,12 @@ def start_replica(folder: Path, provider: str, state: str, signing: str) -> tupl
     return Server(command, f"{address}/readyz", folder / "log", environ={"PYTHONPATH": str(ROOT)}), address
 
 
+def times_lost(folder: Path) -> int:
+    """How often a replica gave Redis up for a while and kept to its share: then the figures are of that."""
+    logs = (folder / f"replica-{number}" / "log" for number in range(2))
+    return sum(log.read_text(errors="replace").count("is lost") for log in logs)
+
+
 async def driven(provider: Provider, port: int, folder: Path, state: str) -> tuple[Load, float, float]:
     """The load, over, and when it began and ended. Raises NotStarted."""
     application = web.Application()
@@ -224,11 +230,14 @@ def main(arguments: list[str]) -> int:
         except NotStarted as reason:
             print(f"not measured: {reason}", file=sys.stderr)
             return 1
+        lost = times_lost(folder)
     print(f"two replicas, {SECONDS:g} s, {TIMES} times the limit: answers by status")
     for model in ANSWER_SECONDS:
         told = sorted((status, count) for (of, status), count in load.statuses.items() if of == model)
         came = len(provider.noted[model].came)
         print(f"  {model:<6}{'  '.join(f'{status}: {count}' for status, count in told)}   at the provider: {came}")
+    if lost:
+        print(f"Redis was lost {lost} times, this machine being too busy for it: what follows is not of shared limits")
     print("goals:")
     print("\n".join(goal.line() for goal in goals(provider.noted, began, ended)))
     return 0

@@ -260,6 +260,19 @@ async def test_what_is_said_without_a_seal_is_not_heard(redis: RedisServer, capl
 
 
 @REDIS
+async def test_what_a_process_has_told_itself_is_passed_over(redis: RedisServer) -> None:
+    async with connected(redis) as made:
+        heard: asyncio.Queue[object] = asyncio.Queue()
+        made.hear("news", heard.put_nowait, but="me")
+        await until(lambda: redis.say("PUBLISH", made.key("news"), b"x") == b":1\r\n")
+        for said in (["me", 1], ["me"], ["mean", 2], ["other", "me"]):
+            await made.tell("news", said)
+        async with asyncio.timeout(20):
+            assert [await heard.get() for _ in range(2)] == [["mean", 2], ["other", "me"]]
+        assert heard.empty()
+
+
+@REDIS
 async def test_a_start_without_redis_is_a_start_all_the_same(
     own: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -22,7 +22,7 @@ from gateway.config.redis_url import RedisUrl
 from gateway.services.redis.ear import Ear, Heard
 from gateway.services.redis.health import fields_of, warnings_of
 from gateway.services.redis.script import Script, sound
-from gateway.services.redis.sealing import Seal
+from gateway.services.redis.sealing import MAC_BYTES, Seal, dumped
 from gateway.services.redis.wire import Argument, Command, Refused, Wire, away, unconnected
 from normalization.errors import ConfigurationError, StateUnavailable
 
@@ -156,11 +156,15 @@ class RedisConnection:
         they were."""
         return self.send([("PUBLISH", self.key(channel), self.seal.close(channel, value))])
 
-    def hear(self, channel: str, heard: Callable[[Any], None]) -> None:
+    def hear(self, channel: str, heard: Callable[[Any], None], *, but: str | None = None) -> None:
         """Have `heard` called with each value that is told, from here on, whenever Redis is there. What is not sealed
-        is not heard. Values that are told while this process is cut off are lost to it."""
+        is not heard. Values that are told while this process is cut off are lost to it. `but`: lists that begin with
+        this word, such as what this process has told itself, are passed over unread."""
+        passed = None if but is None else dumped([but])[:-1]
 
         def opened(data: bytes) -> None:
+            if passed is not None and data.startswith(passed, MAC_BYTES):
+                return
             value = self.seal.open(channel, data, lambda found: (found,))
             if value is not None:
                 heard(value[0])

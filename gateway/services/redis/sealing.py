@@ -37,7 +37,7 @@ class Seal:
 
     def close(self, name: str, value: Any, *, most: int = VALUE_MOST) -> bytes:
         """`value`, as JSON, sealed for `name`. Raises StateUnavailable where it is larger than `most` bytes."""
-        text = orjson.dumps(value)
+        text = dumped(value)
         if len(text) > most:
             raise StateUnavailable(f"a record of {len(text)} bytes is larger than Redis is to keep ({most})")
         return self._mac(name, text) + text
@@ -72,3 +72,8 @@ class Seal:
             self._reported[name] = None
             if len(self._reported) > NAMED_MOST:
                 self._reported.popitem(last=False)
+
+
+def dumped(value: Any) -> bytes:
+    """A value's text, as it stands behind its seal."""
+    return orjson.dumps(value)

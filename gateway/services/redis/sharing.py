@@ -66,7 +66,7 @@ class RedisSharing:
         self._events["again"] = lambda _: self.replica.begin_anew()
         self.replica.join("follows", self._follows)
         self.replica.on_thrown_away = lambda: self._spread("again", None)
-        connection.hear(ALL, self._heard)
+        connection.hear(ALL, self._heard, but=self.replica.base)
         connection.hear(f"to:{self.replica.base}", self._told)
         connection.on_back(lambda: self._spread("hello", [self.replica.base]))
 
@@ -164,9 +164,9 @@ class RedisSharing:
         self.connection.tell(ALL, [self.replica.base, event, body])
 
     def _heard(self, said: list[Any]) -> None:
-        base, event, body = said
+        _, event, body = said
         hear = self._events.get(event)
-        if base != self.replica.base and hear is not None:
+        if hear is not None:
             hear(body)
 
     def _health(self, body: list[Any]) -> None:
