@@ -23,7 +23,8 @@ from providers.transport import Transport
 
 log = logging.getLogger("imagegate.watching")
 
-LOOK_SECONDS = 5.0
+STEP_SECONDS, STEPS = 0.5, 10
+"""Between one round of looks and the next there are so many steps: 5 seconds."""
 PATIENCE_SECONDS = 3.0
 """A worker that has not answered by then gets no work until it does."""
 
@@ -38,8 +39,12 @@ class Watch:
     async def run(self) -> None:
         """Until cancelled."""
         while True:
+            looked_at = self.backends()
             await self.round()
-            await asyncio.sleep(LOOK_SECONDS)
+            for _ in range(STEPS):
+                await asyncio.sleep(STEP_SECONDS)
+                if self.backends() is not looked_at:  # adapters of a new configuration know nothing yet
+                    break
 
     async def round(self) -> None:
         """One look at every address."""

@@ -112,7 +112,7 @@ def test_several_pictures_are_edited(tmp_path: Path, one: Started) -> None:
         made = client.images.edit(
             model="flux", prompt="both of them", image=photos, size="256x192", response_format="b64_json"
         )
-    (image,) = made.data or ()
+    (image,) = made.data or []
     assert opened(image.b64_json).size == (256, 192)
 
 

@@ -1,0 +1,123 @@
+"""What the gateway finds out by looking at workers: who takes work, how many there are, and what they can do."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway import watching
+from gateway.backends import Backend, build_backends
+from gateway.watching import Watch, behind
+from providers.transport import Transport
+from tests.providers.fake_engine import KLEIN, FakeEngine
+from tests.providers.worker_served import worker
+from tests.served import settings_of
+from tests.simulators import max_simulator
+
+pytestmark = pytest.mark.anyio
+
+
+def backends(tmp_path: Path, *addresses: str, **entry: Any) -> Mapping[str, Backend]:
+    config = {
+        "auth": {"mode": "none"},
+        "providers": {"gpu": {"type": "flux_worker", "base_urls": list(addresses), **entry}},
+        "models": {"klein": {"routes": [{"provider": "gpu", "model": KLEIN.id}]}},
+    }
+    return build_backends(settings_of(tmp_path, config))
+
+
+@asynccontextmanager
+async def watch(found: Mapping[str, Backend]) -> AsyncIterator[Watch]:
+    async with Transport() as transport:
+        yield Watch(transport, lambda: found)
+
+
+def gone() -> str:
+    """An address at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+async def test_who_is_not_ready_or_not_there_takes_no_work_until_a_look_finds_it_well(tmp_path: Path) -> None:
+    engine = FakeEngine(ready=False)
+    with worker(engine) as loading, worker(FakeEngine()) as well:
+        found = backends(tmp_path, loading.base, well.base, gone())
+        backend = found["gpu"]
+        async with watch(found) as looking:
+            await looking.round()
+            assert [backend.balance.takes_work(address) for address in backend.addresses] == [False, True, False]
+            assert {backend.target().base_url for _ in range(4)} == {well.base}
+            assert backend.gate.limit == 4
+            engine.ready = True
+            await looking.round()
+            assert {backend.target().base_url for _ in range(4)} == {loading.base, well.base}
+            assert backend.gate.limit == 8
+
+
+async def test_max_is_asked_nothing_that_costs_and_takes_work(tmp_path: Path) -> None:
+    with max_simulator() as simulator:
+        found = backends(tmp_path, simulator.base_url)
+        async with watch(found) as looking:
+            await looking.round()
+        assert found["gpu"].balance.takes_work(simulator.base_url)
+        assert simulator.submissions == []
+        assert found["gpu"].adapter.profile(KLEIN.id, 1).mask == "emulated"
+
+
+async def test_a_limit_that_the_operator_sets_is_left_alone(tmp_path: Path) -> None:
+    found = backends(tmp_path, gone(), gone(), max_concurrent=3)
+    async with watch(found) as looking:
+        await looking.round()
+    assert found["gpu"].gate.limit == 3
+
+
+async def test_a_name_that_stands_for_several_hosts_is_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = ["127.0.0.1", "127.0.0.2"]
+
+    async def resolved(name: str, port: int, **_: Any) -> list[Any]:
+        assert name == "workers.example"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
+
+    with worker(FakeEngine()) as one:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved, raising=False)
+        port = one.base.rpartition(":")[2]
+        found = backends(tmp_path, f"http://workers.example:{port}")
+        backend = found["gpu"]
+        async with watch(found) as looking:
+            await looking.round()
+            assert backend.addresses == [f"http://127.0.0.1:{port}", f"http://127.0.0.2:{port}"]
+            assert {backend.target().base_url for _ in range(3)} == {one.base}
+            hosts.pop()
+            await looking.round()
+            assert backend.addresses == [f"http://workers.example:{port}"]
+
+
+async def test_an_address_or_a_name_for_a_certificate_stays_as_it_is() -> None:
+    for address in ("http://127.0.0.1:8001", "http://[::1]:8001", "https://localhost:8001", "http://none.invalid"):
+        assert await behind(address) == ()
+
+
+async def test_a_new_configuration_is_looked_at_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "STEP_SECONDS", 0.01)
+    with worker(FakeEngine()) as one:
+        configured = [backends(tmp_path, gone()), backends(tmp_path, one.base)]
+        now = [configured[0]]
+        async with Transport() as transport:
+            running = asyncio.create_task(Watch(transport, lambda: now[0]).run())
+            now[0] = configured[1]
+            adapter: Any = configured[1]["gpu"].adapter
+            for _ in range(2000):
+                await asyncio.sleep(0.01)
+                if adapter.knows:
+                    break
+            assert adapter.knows
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
