@@ -33,7 +33,8 @@ export class Chart {
     this.#drawing.addEventListener("pointerdown", (event) => this.#point(event));
     this.#drawing.addEventListener("pointerleave", () => this.#hover(null));
     const plot = el("div", { class: "plot" }, this.#axis, this.#drawing, this.#ends);
-    this.#table.append(el("summary", { class: "small" }, `${title} as a table`), el("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": `${title} over time` }));
+    const box = { class: "scroller", tabindex: "0", role: "region", "aria-label": `${title} over time` };
+    this.#table.append(el("summary", { class: "small" }, `${title} as a table`), el("div", box));
     this.node = el("article", { class: "card chart" },
       el("div", { class: "row spread" }, el("h3", {}, title), this.#total), this.#readout, plot, this.#table);
   }
@@ -52,8 +53,11 @@ export class Chart {
     this.#drawing.setAttribute("viewBox", `0 0 ${WIDTH * steps.length} ${HEIGHT}`);
     const peak = sums.indexOf(most);
     const words = most ? `most in the step from ${when(steps[peak].from)}: ${this.shown(most)}` : "nothing yet";
-    this.#drawing.setAttribute("aria-label", `${this.title}, ${span.toLowerCase()}, per ${each}. In all ${this.shown(total)}; ${words}.`);
-    fill(this.#drawing, [0, 50, 100].map((y) => svg("line", { class: "grid", x1: 0, x2: WIDTH * steps.length, y1: y, y2: y })),
+    const told = `${this.title}, ${span.toLowerCase()}, per ${each}. In all ${this.shown(total)}; ${words}.`;
+    this.#drawing.setAttribute("aria-label", told);
+    const width = WIDTH * steps.length;
+    fill(this.#drawing,
+      [0, 50, 100].map((y) => svg("line", { class: "grid", x1: 0, x2: width, y1: y, y2: y })),
       svg("rect", { class: "hover", width: 0, height: HEIGHT, y: 0, x: 0 }),
       stacks.map((stack, at) => bars(stack, at, top, series)));
     this.#hover(this.#hovered);
@@ -86,14 +90,15 @@ export class Chart {
     const column = this.#drawing.querySelector(".hover");
     column?.setAttribute("x", String((at ?? 0) * WIDTH));
     column?.setAttribute("width", String(at === null ? 0 : WIDTH));
-    const { steps, series, each, when } = this.#data;
+    const { steps, series, when } = this.#data;
     if (at === null) {
-      this.#readout.textContent = `per ${each}`;
+      this.#readout.textContent = `per ${this.#data.each}`;
       return;
     }
     const parts = series.map((one) => [one.label, this.#sum(one.of(steps[at]))]).filter(([, sum]) => sum > 0);
     const sum = parts.reduce((whole, [, part]) => whole + part, 0);
-    const by = parts.length > 1 ? ` (${parts.map(([label, part]) => `${label} ${this.shown(part)}`).join(", ")})` : parts.map(([label]) => `, ${label}`).join("");
+    const each = parts.map(([label, part]) => `${label} ${this.shown(part)}`).join(", ");
+    const by = parts.length > 1 ? ` (${each})` : parts.map(([label]) => `, ${label}`).join("");
     this.#readout.textContent = `${when(steps[at].from)}: ${this.shown(sum)}${by}`;
   }
 
@@ -105,11 +110,14 @@ export class Chart {
     const cell = (number) => el("td", { class: number ? "number" : "number muted" }, this.shown(number));
     const rows = steps.toReversed().map((step) => {
       const parts = series.map((one) => this.#sum(one.of(step)));
-      return el("tr", {}, el("th", { scope: "row", class: "nowrap" }, when(step.from)), parts.map(cell), cell(parts.reduce((sum, part) => sum + part, 0)));
+      const sum = parts.reduce((whole, part) => whole + part, 0);
+      return el("tr", {}, el("th", { scope: "row", class: "nowrap" }, when(step.from)), parts.map(cell), cell(sum));
     });
-    const heads = [...series.map((one) => one.label), "All"].map((label) => el("th", { scope: "col", class: "number" }, label));
+    const labels = [...series.map((one) => one.label), "All"];
+    const heads = labels.map((label) => el("th", { scope: "col", class: "number" }, label));
     const left = place.scrollTop;
-    fill(place, el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "From"), heads)), el("tbody", {}, rows)));
+    const head = el("tr", {}, el("th", { scope: "col" }, "From"), heads);
+    fill(place, el("table", {}, el("thead", {}, head), el("tbody", {}, rows)));
     place.scrollTop = left;
   }
 }
@@ -119,6 +127,7 @@ function bars(stack, at, top, series) {
   return stack.map((part, index) => {
     const height = (part / top) * HEIGHT;
     y -= height;
-    return height > 0 && svg("rect", { class: series[index].className, x: at * WIDTH + AIR / 2, y: y.toFixed(3), width: WIDTH - AIR, height: height.toFixed(3) });
+    const place = { x: at * WIDTH + AIR / 2, y: y.toFixed(3), width: WIDTH - AIR, height: height.toFixed(3) };
+    return height > 0 && svg("rect", { class: series[index].className, ...place });
   });
 }

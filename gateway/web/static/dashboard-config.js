@@ -13,7 +13,8 @@ export function leaves(value, path = "") {
   if (plain(value) || (Array.isArray(value) && value.every(plain))) return [[path, value]];
   const entries = Array.isArray(value) ? value.map((each, at) => [`[${at}]`, each]) : Object.entries(value);
   if (!entries.length) return [[path, value]];
-  return entries.flatMap(([name, held]) => leaves(held, Array.isArray(value) || !path ? `${path}${name}` : `${path}.${name}`));
+  const dot = Array.isArray(value) || !path ? "" : ".";
+  return entries.flatMap(([name, held]) => leaves(held, `${path}${dot}${name}`));
 }
 
 function written(value) {
@@ -59,11 +60,15 @@ export class Config {
       const rows = leaves(value).map(([path, held]) => {
         const text = written(held);
         const muted = text === "–" || held === "unset" || text === NOTHING;
-        const node = el("div", { class: "setting" }, el("dt", { class: "mono break" }, path || name), el("dd", { class: muted ? "mono break muted" : "mono break" }, text));
+        const node = el("div", { class: "setting" },
+          el("dt", { class: "mono break" }, path || name),
+          el("dd", { class: muted ? "mono break muted" : "mono break" }, text));
         return { node, text: `${name}${path ? `.${path}` : ""} ${text}`.toLowerCase() };
       });
       const tally = el("span", { class: "muted small" }, count(rows.length));
-      const node = el("details", { class: "section" }, el("summary", {}, el("span", { class: "mono" }, name), " ", tally), el("dl", {}, rows.map((row) => row.node)));
+      const node = el("details", { class: "section" },
+        el("summary", {}, el("span", { class: "mono" }, name), " ", tally),
+        el("dl", {}, rows.map((row) => row.node)));
       return { node, rows, tally };
     });
     fill(find("#config-rows"), this.#sections.map((section) => section.node));
@@ -84,6 +89,8 @@ export class Config {
       found += here;
     }
     const settings = found === 1 ? "1 setting" : `${count(found)} settings`;
-    find("#config-found").textContent = words.length ? `${found ? settings : "No setting"} with ${words.join(" and ")}` : `${settings}; secrets are only told as set or unset`;
+    find("#config-found").textContent = words.length
+      ? `${found ? settings : "No setting"} with ${words.join(" and ")}`
+      : `${settings}; secrets are only told as set or unset`;
   }
 }

@@ -31,7 +31,8 @@ export function showHealth(health) {
   for (const name of cards.keys()) if (!(name in health.providers)) cards.delete(name);
   for (const name of names) if (!cards.has(name)) cards.set(name, new Card(name));
   const nodes = names.map((name) => cards.get(name).node);
-  if (nodes.length !== place.children.length || nodes.some((node, at) => node !== place.children[at])) fill(place, nodes);
+  const same = nodes.length === place.children.length && nodes.every((node, at) => node === place.children[at]);
+  if (!same) fill(place, nodes);
   for (const name of names) cards.get(name).show(health.providers[name]);
 }
 
@@ -48,9 +49,12 @@ function showOverview({ status, uptime_seconds, version, state, storage, provide
     ["Up for", seconds(Math.floor(uptime_seconds)).replace(/\.\d+ s$/, " s")],
     ["Version", version],
   ];
+  const lamp = el("span", { class: `lamp ${tone}`, "aria-hidden": "true" });
+  const fact = ([name, value, bad]) =>
+    el("div", {}, el("dt", {}, name), el("dd", { class: bad ? "numbers worry" : "numbers" }, value));
   fill(find("#overview"),
-    el("p", { class: "overall", dataset: { status } }, el("span", { class: `lamp ${tone}`, "aria-hidden": "true" }), el("strong", {}, text)),
-    el("dl", { class: "facts" }, items.map(([name, value, bad]) => el("div", {}, el("dt", {}, name), el("dd", { class: bad ? "numbers worry" : "numbers" }, value)))));
+    el("p", { class: "overall", dataset: { status } }, lamp, el("strong", {}, text)),
+    el("dl", { class: "facts" }, items.map(fact)));
   find("#overview").setAttribute("aria-busy", "false");
   if (said !== null && said !== status) say(text);
   said = status;
@@ -70,7 +74,8 @@ class Card {
       return el("div", {}, el("dt", {}, label), value);
     };
     this.node = el("article", { class: "card provider", dataset: { provider: name } },
-      el("header", { class: "row spread" }, el("div", { class: "names" }, el("h3", { class: "break" }, name), this.#type), this.#status),
+      el("header", { class: "row spread" },
+        el("div", { class: "names" }, el("h3", { class: "break" }, name), this.#type), this.#status),
       el("dl", { class: "facts three" },
         field("circuit", "Circuit"), field("success_rate_5m", "Success"), field("in_flight", "In flight"),
         field("p50_seconds", "Median"), field("p95_seconds", "95th pct."), field("queued", "Queued")),
@@ -107,7 +112,8 @@ class Card {
   #showError(error) {
     this.#error.classList.toggle("muted", error === null);
     if (error === null) return void (this.#error.textContent = "No error on record");
-    const at = error.at * 1000;
-    fill(this.#error, "Last error ", el("code", { class: "break" }, error.code), " ", el("time", { datetime: new Date(at).toISOString(), title: new Date(at).toLocaleString() }, ago(at, gatewayNow())));
+    const at = new Date(error.at * 1000);
+    const time = el("time", { datetime: at.toISOString(), title: at.toLocaleString() }, ago(at.getTime(), gatewayNow()));
+    fill(this.#error, "Last error ", el("code", { class: "break" }, error.code), " ", time);
   }
 }

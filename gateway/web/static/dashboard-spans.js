@@ -24,14 +24,16 @@ export const GROUPS = [
 const MOVING = 15 * MINUTE; // a request is entered when it is answered, at the time when it came
 const OLD = 10 * MINUTE; // what is kept is looked at again after it: jobs settle late
 const USUAL = 5_000;
-const SHARE = 250; // times as long as an answer takes, until the same is asked for again: two such looks take 0.8 % of a core
+const SHARE = 250; // times as long as an answer takes, until it is asked for again: two such looks are 0.8 % of a core
 const AT_ONCE = 3;
 
-const SUMS = ["requests", "errors", "images", "upstream_calls", "cost_usd", "unknown_cost_calls", "megapixels", "bytes_out"];
+const SUMS = ["requests", "errors", "images", "upstream_calls", "cost_usd", "unknown_cost_calls"];
 
 const pause = (spent) => Math.max(USUAL, SHARE * spent);
 const iso = (at) => new Date(at).toISOString();
-const asked = (group, from, to) => `admin/usage?group_by=${group.name}&from=${iso(from)}&to=${iso(to)}`;
+
+/** Where the sums of a span are. */
+export const asked = (group, from, to) => `admin/usage?group_by=${group.name}&from=${iso(from)}&to=${iso(to)}`;
 
 /** Begin and end of each step of a span that ends now, oldest first, in epoch milliseconds. */
 export function stepsOf(span, now) {
@@ -49,6 +51,10 @@ export function added(rows) {
     for (const name of SUMS) sums[name] += name === "cost_usd" ? Math.round(row.cost_usd * 1e6) : row[name];
   }
   return { ...sums, cost_usd: sums.cost_usd / 1e6 };
+}
+
+function byWeight(one, other) {
+  return other.requests - one.requests || other.upstream_calls - one.upstream_calls || (one.group < other.group ? -1 : 1);
 }
 
 /** The usage of one span by one group, brought up to date in turns. */
@@ -82,14 +88,16 @@ export class Spans {
 
   /** {steps: [{from, to, rows: Map of sums by group}], rows: [{group, sums, p50, p95}] by requests, totals}. */
   read(now = gatewayNow()) {
-    const steps = stepsOf(this.span, now).map((step) => ({ ...step, rows: this.#kept.get(step.from)?.rows ?? new Map() }));
+    const rowsAt = (from) => this.#kept.get(from)?.rows ?? new Map();
+    const steps = stepsOf(this.span, now).map((step) => ({ ...step, rows: rowsAt(step.from) }));
     const names = [...new Set(steps.flatMap((step) => [...step.rows.keys()]))];
     const times = new Map(this.#whole?.rows.map((row) => [row.group, row]) ?? []);
     const rows = names.map((name) => {
       const sums = added(steps.flatMap((step) => step.rows.get(name) ?? []));
-      return { group: name, ...sums, p50_seconds: times.get(name)?.p50_seconds, p95_seconds: times.get(name)?.p95_seconds };
+      const { p50_seconds, p95_seconds } = times.get(name) ?? {};
+      return { group: name, ...sums, p50_seconds, p95_seconds };
     });
-    rows.sort((one, other) => other.requests - one.requests || other.upstream_calls - one.upstream_calls || (one.group < other.group ? -1 : 1));
+    rows.sort(byWeight);
     const { p50_seconds, p95_seconds } = this.#whole?.totals ?? {};
     return { steps, rows, totals: { ...added(rows), p50_seconds, p95_seconds } };
   }

@@ -2,14 +2,19 @@
 
 import { admin, gatewayNow } from "./dashboard-feed.js";
 import { Chart } from "./dashboard-chart.js";
-import { GROUPS, SPANS, Spans, added } from "./dashboard-spans.js";
+import { GROUPS, SPANS, Spans, added, asked } from "./dashboard-spans.js";
 import { el, fill, find } from "./dom.js";
 import { count, dollars, seconds } from "./format.js";
 
 const COLOURED = 5; // groups with a colour of their own; the rest share one
 const SHOWN = 200;
 
-const cost = (usd, axis) => (axis && usd >= 10 ? `$${count(usd)}` : dollars(axis ? Number(usd.toPrecision(2)) : Math.round(usd * 1e4) / 1e4));
+// Exact to a hundredth of a cent; on an axis as short as it can be.
+function cost(usd, axis) {
+  if (axis && usd >= 10) return `$${count(usd)}`;
+  return dollars(axis ? Number(usd.toPrecision(2)) : Math.round(usd * 1e4) / 1e4);
+}
+
 const number = (value) => (Number.isInteger(value) ? count(value) : String(value));
 const CHARTS = [
   { name: "requests", title: "Requests", value: (row) => row.requests, shown: number, whole: true },
@@ -32,6 +37,7 @@ const beside = matchMedia("(min-width: 46rem)");
 export class Usage {
   #charts = CHARTS.map((each) => new Chart(each, (open) => this.#opened(open)));
   #drawn = "";
+  #order = []; // groups by colour
 
   /** `changed()`: another span or group was chosen. */
   constructor(changed) {
@@ -64,6 +70,7 @@ export class Usage {
   #choose() {
     const [span, group] = ["#usage-span", "#usage-group"].map((id) => find(id).value);
     this.spans = new Spans(SPANS.find(({ name }) => name === span), GROUPS.find(({ name }) => name === group));
+    this.#order = [];
     find("#usage").setAttribute("aria-busy", "true");
   }
 
@@ -81,17 +88,25 @@ export class Usage {
     const { span } = this.spans;
     const { steps, rows, totals } = this.spans.read();
     const series = this.#series(rows);
-    const single = rows.length <= 1;
-    fill(find("#usage-legend"), single ? [] : series.map(({ label, className }) => el("li", {}, el("span", { class: `swatch ${className}`, "aria-hidden": "true" }), el("span", { class: "name" }, label))));
-    this.#charts.forEach((chart, at) => chart.draw({ steps, series, total: CHARTS[at].value(totals), each: span.each, span: span.text, when: when(span) }));
+    const item = ({ label, className }) => el("li", {}, swatch(className), el("span", { class: "name" }, label));
+    fill(find("#usage-legend"), rows.length > 1 && series.map(item));
+    const shared = { steps, series, each: span.each, span: span.text, when: when(span) };
+    this.#charts.forEach((chart, at) => chart.draw({ ...shared, total: CHARTS[at].value(totals) }));
     this.#tabulate(rows, totals, series);
     this.#drawn = span.name;
   }
 
   #series(rows) {
-    const own = rows.length > COLOURED + 1 ? rows.slice(0, COLOURED) : rows;
-    const series = own.map(({ group }, index) => ({ label: this.#label(group), group, className: `series-${index + 1}`, of: (step) => (step.rows.has(group) ? [step.rows.get(group)] : []) }));
-    const names = new Set(own.map(({ group }) => group));
+    const own = (rows.length > COLOURED + 1 ? rows.slice(0, COLOURED) : rows).map(({ group }) => group);
+    // Who was there before keeps its colour, whoever is first now.
+    this.#order = [...this.#order.filter((group) => own.includes(group)), ...own.filter((group) => !this.#order.includes(group))];
+    const series = this.#order.map((group, index) => ({
+      label: this.#label(group),
+      group,
+      className: `series-${index + 1}`,
+      of: (step) => (step.rows.has(group) ? [step.rows.get(group)] : []),
+    }));
+    const names = new Set(own);
     if (names.size < rows.length) {
       const of = (step) => [...step.rows].filter(([group]) => !names.has(group)).map(([, row]) => row);
       series.push({ label: `${rows.length - names.size} others`, className: `series-${COLOURED + 1}`, of });
@@ -102,7 +117,9 @@ export class Usage {
   #tabulate(rows, totals, series) {
     const { group, span } = this.spans;
     if (!rows.length) {
-      fill(find("#usage-sums"), el("div", { class: "empty" }, el("p", {}, `Nothing was asked for: ${span.text.toLowerCase()}.`), el("a", { href: "./" }, "Make a picture in the playground")));
+      fill(find("#usage-sums"), el("div", { class: "empty" },
+        el("p", {}, `Nothing was asked for: ${span.text.toLowerCase()}.`),
+        el("a", { href: "./" }, "Make a picture in the playground")));
       find("#usage-note").textContent = "";
       return;
     }
@@ -114,12 +131,18 @@ export class Usage {
     const classes = new Map(series.map((one) => [one.group, one.className]));
     const others = series.at(-1).className;
     const line = (row) => el("tr", { dataset: { group: row.group } },
-      el("th", { scope: "row", class: "group" }, el("span", { class: `swatch ${classes.get(row.group) ?? others}`, "aria-hidden": "true" }), el("span", { class: "name" }, this.#label(row.group))), cells(row));
-    const head = el("tr", {}, el("th", { scope: "col" }, group.text), COLUMNS.map(([, text]) => el("th", { scope: "col", class: "number" }, text)));
+      el("th", { scope: "row", class: "group" },
+        swatch(classes.get(row.group) ?? others), el("span", { class: "name" }, this.#label(row.group))),
+      cells(row));
+    const heads = COLUMNS.map(([, text]) => el("th", { scope: "col", class: "number" }, text));
     const rest = rows.slice(SHOWN);
     const more = rest.length > 0 && line({ ...added(rest), group: `${rest.length} more; the file has them` });
-    fill(find("#usage-sums"), el("table", { id: "sums" }, el("caption", { class: "visually-hidden" }, `Usage by ${group.text.toLowerCase()}, ${span.text.toLowerCase()}`),
-      el("thead", {}, head), el("tbody", {}, rows.slice(0, SHOWN).map(line), more), el("tfoot", {}, el("tr", { dataset: { totals: "true" } }, el("th", { scope: "row" }, "All"), cells(totals)))));
+    const caption = `Usage by ${group.text.toLowerCase()}, ${span.text.toLowerCase()}`;
+    fill(find("#usage-sums"), el("table", { id: "sums" },
+      el("caption", { class: "visually-hidden" }, caption),
+      el("thead", {}, el("tr", {}, el("th", { scope: "col" }, group.text), heads)),
+      el("tbody", {}, rows.slice(0, SHOWN).map(line), more),
+      el("tfoot", {}, el("tr", {}, el("th", { scope: "row" }, "All"), cells(totals)))));
     find("#usage-note").textContent = note(totals, group);
   }
 
@@ -128,9 +151,10 @@ export class Usage {
     const { from, to } = this.spans.bounds(gatewayNow());
     const said = find("#usage-trouble");
     try {
-      const response = await admin(`admin/usage?format=csv&group_by=${group.name}&from=${new Date(from).toISOString()}&to=${new Date(to).toISOString()}`);
+      const response = await admin(`${asked(group, from, to)}&format=csv`);
       const address = URL.createObjectURL(await response.blob());
-      el("a", { href: address, download: `usage-${new Date(from).toISOString().slice(0, 10)}-${group.name}.csv` }).click();
+      const day = new Date(from).toISOString().slice(0, 10);
+      el("a", { href: address, download: `usage-${day}-${group.name}.csv` }).click();
       setTimeout(() => URL.revokeObjectURL(address), 60_000);
     } catch (error) {
       said.textContent = error.message;
@@ -139,8 +163,13 @@ export class Usage {
   }
 }
 
+function swatch(className) {
+  return el("span", { class: `swatch ${className}`, "aria-hidden": "true" });
+}
+
 function note(totals, group) {
-  const times = group.name === "provider" ? "Times are of calls to the provider." : "Times are of requests, from their head to the last byte.";
+  const whose = group.name === "provider" ? "calls to the provider" : "requests, from their head to the last byte";
+  const times = `Times are of ${whose}.`;
   if (!totals.unknown_cost_calls) return times;
   const calls = totals.unknown_cost_calls === 1 ? "1 call is" : `${count(totals.unknown_cost_calls)} calls are`;
   return `Cost is what providers are known to have charged; ${calls} not in it, since nobody knows the price. ${times}`;

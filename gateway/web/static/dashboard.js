@@ -60,7 +60,8 @@ function shut(error) {
   find("#gate").hidden = false;
   const told = find("#gate-error");
   told.hidden = !(known || tried || error.status === 403);
-  told.textContent = `${known || tried ? "The gateway refused this key" : "The gateway is shut to operators"}: ${error.message}`;
+  const why = known || tried ? "The gateway refused this key" : "The gateway is shut to operators";
+  told.textContent = `${why}: ${error.message}`;
   tried = false;
   const field = find("#gate-key");
   field.setAttribute("aria-invalid", String(!told.hidden));
@@ -76,8 +77,9 @@ function heard(told) {
   const trouble = find("#trouble");
   trouble.hidden = told.state !== "failing";
   if (told.state === "failing" && before !== "failing") {
-    fill(trouble, el("strong", {}, "What you see is not up to date."), el("span", { id: "trouble-text" }),
-      el("span", {}, el("button", { class: "button tiny", type: "button", on: { click: () => pulse.now() } }, "Try now")));
+    const again = el("button", { class: "button tiny", type: "button", on: { click: () => pulse.now() } }, "Try now");
+    const text = el("span", { id: "trouble-text" });
+    fill(trouble, el("strong", {}, "What you see is not up to date."), text, el("span", {}, again));
     say("What you see is not up to date: the gateway does not answer as it should.");
   }
   if (told.state === "failing") tick();
@@ -92,7 +94,8 @@ function tick() {
   const place = find("#trouble-text");
   if (!place || standing.state !== "failing") return;
   const left = standing.next === null ? null : Math.max(0, Math.ceil((standing.next - Date.now()) / 1000));
-  place.textContent = `${standing.error.message} ${left === null ? "" : left ? `The next try is in ${left} s.` : "Trying again."}`;
+  const next = left === null ? "" : left ? `The next try is in ${left} s.` : "Trying again.";
+  place.textContent = `${standing.error.message} ${next}`;
 }
 
 find("#gate-form").addEventListener("submit", (event) => {
