@@ -138,11 +138,12 @@ def listener_on(host: str, port: int) -> socket.socket:
 
 
 def _greeting(settings: Settings, address: str) -> str:
-    """One line: where, what, and how a client gets there."""
+    """One line: where, what, and how people and clients get there."""
     names = list(settings.models)
     models = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     key = "any api_key" if settings.auth.mode == "none" else "a key of auth.keys"
-    return f'imagegate on {address} with {models}; point a client at base_url="{address}/v1" with {key}'
+    client = f'point a client at base_url="{address}/v1" with {key}'
+    return f"imagegate on {address} with {models}; open it in a browser, or {client}"
 
 
 def address_of(host: str, port: int) -> str:

@@ -1,4 +1,4 @@
-"""What the tests of the pages share: one Chromium, a gateway with simulators, and a tab that minds what it is told.
+"""What the tests of the pages share: a Chromium, a gateway with simulators, and a tab that minds what it is told.
 
 A tab's test fails for anything that the page throws, that the policy refuses, or that is logged as an error, besides
 the browser's own line for an answer that is no success.
@@ -17,8 +17,10 @@ from tests.browser.sites import LAUNCH, Site, site_in
 WAIT_MILLISECONDS = 15_000
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the whole session: as long as it is there, Playwright's own event loop counts as running in this thread,
+    and no other test could run one."""
     with sync_playwright() as playwright:
         found = playwright.chromium.launch(executable_path=NEEDS["chromium"].path(), args=list(LAUNCH))
         yield found

@@ -206,23 +206,6 @@ def test_a_picture_that_was_made_is_what_the_next_starts_from(page: Page, site: 
     made(page)
 
 
-def test_a_picture_is_pasted(page: Page, site: Site) -> None:
-    opened(page, site)
-    page.evaluate(
-        """async () => {
-          const canvas = document.createElement("canvas");
-          canvas.width = canvas.height = 8;
-          canvas.getContext("2d").fillRect(0, 0, 8, 8);
-          const blob = await new Promise((resolve) => canvas.toBlob(resolve));
-          const data = new DataTransfer();
-          data.items.add(new File([blob], "pasted.png", { type: "image/png" }));
-          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data, bubbles: true }));
-        }"""
-    )
-    expect(page.locator(".thumb img")).to_have_attribute("alt", "pasted.png")
-    expect(page.locator("#make")).to_have_text("Edit picture")
-
-
 def test_two_models_stand_side_by_side_with_time_cost_and_receipt(page: Page, site: Site) -> None:
     opened(page, site)
     page.locator("#prompt").fill("A red fox")

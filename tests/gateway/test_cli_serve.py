@@ -78,7 +78,7 @@ def test_serving_greets_in_one_line_and_ends_well_when_told_to(
     assert captured.err == ""
     assert re.fullmatch(
         r"imagegate on (http://127\.0\.0\.1:\d+) with picture; "
-        r'point a client at base_url="\1/v1" with any api_key\n',
+        r'open it in a browser, or point a client at base_url="\1/v1" with any api_key\n',
         captured.out,
     )
 
@@ -171,7 +171,7 @@ def test_the_greeting_names_an_address_that_a_client_can_use(tmp_path: Path) -> 
         f"providers:\n  drawn: {{type: sketch}}\nmodels:\n{many}\n"
     )
     with served_by("--config", str(path), "--data-dir", str(tmp_path / "data")) as (process, greeting):
-        assert "with m0, m1, m2, m3, m4, m5, m6, m7 and 2 more; point a client" in greeting
+        assert "with m0, m1, m2, m3, m4, m5, m6, m7 and 2 more; open it in a browser" in greeting
         assert greeting.endswith("with a key of auth.keys\n")
         found = re.search(r"imagegate on (http://\[::1\]:\d+) ", greeting)
         assert found is not None
