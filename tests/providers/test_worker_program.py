@@ -92,6 +92,22 @@ def test_what_is_under_way_ends_before_it_does() -> None:
         assert started.process.wait(20) == 0
 
 
+def test_a_second_signal_ends_it_at_once() -> None:
+    with program("--still") as started, ThreadPoolExecutor(1) as threads:
+        member = started.member()
+        started.ready()
+        asked = threads.submit(httpx.post, f"{member.base}/v1/responses", json=body(), timeout=60)
+        with httpx.Client() as client:
+            while client.get(f"{member.base}/ready").json()["running"] == 0 and not asked.done():
+                pass
+            started.process.send_signal(signal.SIGTERM)
+            while client.get(f"{member.base}/ready").status_code == 200:
+                pass
+        started.process.send_signal(signal.SIGTERM)
+        assert started.process.wait(15) == 0
+        assert isinstance(asked.exception(), httpx.TransportError) or asked.result().status_code >= 500
+
+
 def test_each_member_of_a_fleet_has_a_gpu_of_its_own_and_is_replaced_when_it_dies() -> None:
     with program("--gpus", "2", CUDA_VISIBLE_DEVICES="3,5,7") as started:
         members = [started.member(), started.member()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -46,15 +47,19 @@ def serve(
     server = _Server(desk, ending or Ending())
     loading = threading.Thread(target=server.load, args=(load, ready), name="load", daemon=True)
     server.loading = loading
-    server.run(sockets=[listener])
-    desk.codecs.close()
+    try:
+        server.run(sockets=[listener])
+    finally:  # uvicorn hands the signals that it took back when all has ended, and they may raise
+        desk.codecs.close()
+        still = (thread for thread in (loading, server.draining) if thread is not None and thread.is_alive())
+        if server.failure is None and any(still):
+            # Nothing can stop a library that loads weights or takes a step, and an interpreter that ends under it
+            # crashes.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
     if server.failure is not None:
         raise server.failure
-    if loading.is_alive():
-        # Nothing can stop a library that loads weights, and an interpreter that ends under it crashes.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
 
 
 class _Server(uvicorn.Server):
@@ -78,6 +83,7 @@ class _Server(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving: asyncio.Task[None] | None = None
         self.failure: Exception | None = None
+        self.draining: threading.Thread | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -107,5 +113,15 @@ class _Server(uvicorn.Server):
     async def _drained(self, sig: int, frame: FrameType | None) -> None:
         if sig == signal.SIGTERM:
             await asyncio.sleep(self._ending.unready_seconds)
-        await asyncio.to_thread(self._desk.drain, self._ending.drain_seconds)
+        loop, drained = asyncio.get_running_loop(), asyncio.Event()
+
+        def drain() -> None:
+            self._desk.drain(self._ending.drain_seconds)
+            with contextlib.suppress(RuntimeError):  # a second signal has ended the loop
+                loop.call_soon_threadsafe(drained.set)
+
+        # Not one of the loop's own threads: for those the loop waits, and a second signal is not to wait.
+        self.draining = threading.Thread(target=drain, name="drain", daemon=True)
+        self.draining.start()
+        await drained.wait()
         super().handle_exit(sig, frame)
