@@ -12,9 +12,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
 from scripts.test_needs import NEEDS
-from tests.browser.sites import LAUNCH, Site, site_in
-
-WAIT_MILLISECONDS = 15_000
+from tests.browser.sites import LAUNCH, WAIT_MILLISECONDS, Site, site_in
 
 
 @pytest.fixture(scope="module")

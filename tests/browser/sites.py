@@ -23,6 +23,8 @@ LAUNCH = (
 )
 """How Chromium is started: asking nobody but us, and in a container too."""
 
+WAIT_MILLISECONDS = 15_000
+
 
 @dataclass(frozen=True, slots=True)
 class Site:

@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.accessibility import grave_findings
-from tests.browser.conftest import WAIT_MILLISECONDS
-from tests.browser.sites import Site, site_in
+from tests.browser.sites import WAIT_MILLISECONDS, Site, site_in
 
 pytestmark = [pytest.mark.needs("chromium")]
 

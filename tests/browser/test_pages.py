@@ -8,9 +8,10 @@ from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from gateway.web.pages import POLICY, accepts_gzip, assets
+from tests.browser.sites import Site
 from tests.served import served, settings_of
 
 PAGES = ("/", "/dashboard")
@@ -104,3 +105,26 @@ def test_a_page_opens_without_a_complaint(origin: str, page: Page, path: str, he
     expect(page.get_by_role("navigation", name="Pages").get_by_role("link", name=heading)).to_have_attribute(
         "aria-current", "page"
     )
+
+
+@pytest.mark.needs("chromium")
+def test_behind_a_proxys_prefix_everything_is_found(page: Page, site: Site) -> None:
+    outside = f"{site.origin}/under/here/"
+
+    def inside(route: Route) -> None:
+        assert route.request.url.startswith((outside, "blob:")), "nothing is asked for beside the prefix"
+        route.fulfill(response=route.fetch(url=route.request.url.replace(outside, f"{site.origin}/")))
+
+    page.route("**/*", inside)
+    page.goto(outside)
+    page.locator("#model-0").wait_for()
+    page.locator("#prompt").fill("a lighthouse")
+    page.locator("#make").click()
+    expect(page.locator(".run .caption")).to_have_count(1)
+    page.get_by_role("tab", name="Gallery").click()
+    page.get_by_role("button", name="Open: a lighthouse").click()
+    whole = page.locator("#viewer .large img:not(.preview)")
+    assert whole.evaluate("async (node) => (await node.decode(), node.naturalWidth)") == 1024
+    page.get_by_role("button", name="Close").click()
+    page.get_by_role("link", name="Dashboard").click()
+    expect(page).to_have_url(f"{outside}dashboard")

@@ -31,7 +31,7 @@ function actions() {
     reuse: (orders) => (show("create"), form.apply(orders), find("#prompt").focus(), say("Settings put back")),
     again: (orders, given) => runs.start(orders, given, form.ratio()),
     refused: askForKey,
-    kept: (failed) => failed === true && console.info("this browser keeps no gallery here"),
+    kept: () => find("#gallery").hidden || shown.load(),
     download,
     edit,
     vary,

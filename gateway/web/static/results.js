@@ -107,7 +107,7 @@ function column(order, inputs, ratio, actions) {
         receipt(metadata.parameters, `What became of each parameter at ${metadata.provider}`)),
     );
     say(`${pictures.length} ${pictures.length === 1 ? "picture" : "pictures"} by ${order.body.model} in ${seconds(took)}`);
-    keep(entries.map(({ inputs: _, address: __, ...words }) => words)).then(actions.kept, () => actions.kept(true));
+    keep(entries.map(({ inputs: _, address: __, ...words }) => words)).then(actions.kept, () => {}); // without storage there is no gallery, which says so
   }
 
   function failed(error) {
