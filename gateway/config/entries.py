@@ -123,7 +123,7 @@ class ProviderEntry(Section):
         None, description="How long its answer may take; null = limits.read_seconds."
     )
     max_concurrent: Count | None = Field(
-        None, description="Submissions at once; null = 500, for flux_worker 4 per address."
+        None, description="Submissions at once; null = 500, for flux_worker 4 for each address that takes work."
     )
     requests_per_minute: Count | None = Field(
         None,
