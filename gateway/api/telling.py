@@ -49,6 +49,11 @@ class Line(Protocol):
     words: int
     """Times that the client has said something."""
 
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        ...
+
     def watch(self, words: int) -> Watch:
         """What becomes of all that is written by now; `words` as they were when the answer began."""
         ...
@@ -117,7 +122,7 @@ class Told:
         return cls(request, JsonPieces(pieces), parting)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        written, words = False, words_on(scope)
+        written, words, line = False, words_on(scope), line_of(scope)
 
         async def watched(message: Message) -> None:
             nonlocal written, words
@@ -125,7 +130,7 @@ class Told:
                 words = words_on(scope)
             elif message["type"] == "http.response.body" and not message.get("more_body", False):
                 # Before the last one: after it the server says of everybody that they are gone.
-                written = not await self._request.is_disconnected()
+                written = not (await self._request.is_disconnected() if line is None else line.over)
             await send(message)
 
         try:

@@ -58,6 +58,10 @@ class Line:
         self.words = 0
         """Times that the client has said something."""
 
+    @property
+    def over(self) -> bool:
+        return self._ended
+
     def watch(self, words: int) -> Watch:
         """What becomes of all that is written by now; `words` as they were when the answer began. It is looked at once
         at this moment: connections that end with their answer are lost before anybody can wait."""
