@@ -10,8 +10,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import WAIT_MILLISECONDS
-from tests.browser.sites import Site, site_in
+from tests.browser.sites import WAIT_MILLISECONDS, Site, site_in
 
 ADMIN = "the-admin-key"
 CLIENT = "the-client-key"

@@ -12,9 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.browser.accessibility import grave_findings
-from tests.browser.conftest import WAIT_MILLISECONDS
 from tests.browser.dashboards import ADMIN, CLIENT, ask, card, field, guarded_in, shown, told, unlocked
-from tests.browser.sites import Site, site_in
+from tests.browser.sites import WAIT_MILLISECONDS, Site, site_in
 
 pytestmark = pytest.mark.needs("chromium")
 

@@ -11,7 +11,7 @@ const SHOWN = 200;
 
 // Exact to a hundredth of a cent; on an axis as short as it can be.
 function cost(usd, axis) {
-  if (axis && usd >= 10) return `$${count(usd)}`;
+  if (axis && (usd >= 10 || Number.isInteger(usd))) return `$${count(usd)}`;
   return dollars(axis ? Number(usd.toPrecision(2)) : Math.round(usd * 1e4) / 1e4);
 }
 
