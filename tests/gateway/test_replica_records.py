@@ -199,6 +199,25 @@ async def test_responses_are_read_and_deleted_at_every_replica(tmp_path: Path, r
         assert not await a.responses.delete("resp_1", "web", time.time())
 
 
+async def test_without_redis_a_response_is_neither_deleted_nor_said_to_be_unknown(tmp_path: Path) -> None:
+    with redis_server() as server:
+        async with pair(tmp_path, server.url()) as (a, b):
+            kept = KeptResponse("resp_1", "web", time.time() + 60, (b"{}",), (KeptPicture("ig_1", "p.png"),))
+            await a.responses.keep(kept)
+            server.stop()
+            with pytest.raises(StateUnavailable):
+                await a.responses.delete("resp_1", "web", time.time())
+            assert await a.responses.find("resp_1", "web", time.time()) == kept
+            assert await a.responses.pictures("ig_1", "web", time.time()) == kept.pictures
+            with pytest.raises(StateUnavailable):
+                await b.responses.find("resp_1", "web", time.time())
+            for name in ("resp_1", "ig_1"):
+                with pytest.raises(StateUnavailable):
+                    await b.responses.pictures(name, "web", time.time())
+            with pytest.raises(StateUnavailable):
+                await b.responses.delete("resp_1", "web", time.time())
+
+
 async def test_what_nobody_was_given_is_given_once_over_all_replicas(tmp_path: Path, redis: RedisServer) -> None:
     async with pair(tmp_path, redis.url()) as (a, b):
         new = a_generation(fingerprint="same")

@@ -12,6 +12,7 @@ import httpx
 import openai
 import pytest
 
+from gateway.services.replicas.responses import SharedResponses
 from gateway.services.responses import KeptPicture, KeptResponse, Responses
 from gateway.services.responses_memory import MemoryResponses
 from gateway.services.responses_sqlite import SqliteResponses
@@ -87,6 +88,20 @@ def test_what_could_not_be_deleted_is_not_forgotten(journey: Journey, monkeypatc
         assert delete(journey.base_url, id).status_code == 503
     assert get(journey.base_url, id).status_code == 200
     assert delete(journey.base_url, id).status_code == 200
+
+
+def test_a_deletion_that_is_refused_changes_nothing(journey: Journey, monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = made(journey.base_url, TOOLS)
+
+    async def refuses(*_: object) -> bool:
+        raise StateUnavailable("Redis does not answer")
+
+    with monkeypatch.context() as broken:
+        for kind in (SqliteResponses, SharedResponses):
+            broken.setattr(kind, "delete", refuses)
+        assert delete(journey.base_url, answer["id"]).status_code == 503
+    assert get(journey.base_url, answer["id"]).json() == answer
+    assert delete(journey.base_url, answer["id"]).status_code == 200
 
 
 def test_openais_client_reads_and_deletes(journey: Journey) -> None:

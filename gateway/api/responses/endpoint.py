@@ -43,7 +43,14 @@ from gateway.ordering import Asked, Prepared
 from gateway.resuming import read_applied
 from gateway.routing import Resolved
 from gateway.services.intake import Given
-from normalization.errors import InvalidType, InvalidValue, MissingParameter, NotFound, UnsupportedParameter
+from normalization.errors import (
+    InvalidType,
+    InvalidValue,
+    MissingParameter,
+    NotFound,
+    OperatorError,
+    UnsupportedParameter,
+)
 from normalization.vocabulary import Applied, Behavior, Format, ImageRequest
 
 
@@ -110,17 +117,22 @@ async def get_response(request: Request) -> ASGIApp:
 
 async def delete_response(request: Request) -> JSONResponse:
     """Forget an answer and its pictures, which are in no other. Raises NotFound, also for another key's;
-    StateUnavailable where not all could be forgotten: asked again, the rest goes."""
+    StateUnavailable where that could not be recorded, or a picture could not go: asked again, what is left goes."""
     services: Services = request.app.state.services
     caller = await identified(request)
     id: str = request.path_params["response"]
     kept = await services.state.responses.find(id, caller.name, time.time())
     if kept is None:
         raise _unknown(id)
-    for picture in kept.pictures:
-        await services.storage.delete(picture.name)
+    # First the record, which may be refused: nothing has gone then.
     if not await services.state.responses.delete(id, caller.name, time.time()):
         raise _unknown(id)
+    try:
+        for picture in kept.pictures:
+            await services.storage.delete(picture.name)
+    except OperatorError:
+        await services.state.responses.keep(kept)  # so that it can be asked again
+        raise
     return JSONResponse({"id": id, "object": "response", "deleted": True})
 
 

@@ -42,22 +42,37 @@ class SharedResponses:
                 del self._waiting[next(iter(self._waiting))]
 
     async def find(self, id: str, owner: str | None, now: float) -> KeptResponse | None:
-        told = await self._told(id)
+        """Raises StateUnavailable where Redis is away and this replica has no such response: another may have it."""
+        try:
+            told = await self._told(id)
+        except StateUnavailable:
+            own = await self._local.find(id, owner, now)
+            if own is None:
+                raise
+            return own
         if told is GONE:
             return None
         if isinstance(told, KeptResponse):
-            return told if (told.owner, told.id) == (owner, id) and told.expires > now else None
+            return _theirs(told, id, owner, now)
         return await self._local.find(id, owner, now)
 
     async def pictures(self, id: str, owner: str | None, now: float) -> tuple[KeptPicture, ...] | None:
-        whole = id
-        if self._redis.available:
-            found = await self._asked("item", id)
-            whole = id if found is None else found.decode("utf-8", "replace")
-        response = await self.find(whole, owner, now)
+        """Raises StateUnavailable as `find` does."""
+        try:
+            item = await self._asked("item", id)
+            whole = id if item is None else item.decode("utf-8", "replace")
+            told = await self._told(whole)
+        except StateUnavailable:
+            own = await self._local.pictures(id, owner, now)
+            if own is None:
+                raise
+            return own
+        if told is GONE:
+            return None
+        response = _theirs(told, whole, owner, now) if isinstance(told, KeptResponse) else None
         if response is None:
-            return None if await self._told(whole) is GONE else await self._local.pictures(id, owner, now)
-        if whole == id and response.id == id:
+            return await self._local.pictures(id, owner, now)
+        if whole == id:
             return response.pictures
         return tuple(each for each in response.pictures if each.item == id) or None
 
@@ -95,18 +110,19 @@ class SharedResponses:
             self._waiting.pop(id, None)
 
     async def _told(self, id: str) -> KeptResponse | bytes | None:
-        """What Redis says: a response, GONE, or nothing, as where it is away."""
+        """What Redis says: a response, GONE, or nothing. Raises StateUnavailable."""
         found = await self._asked("response", id)
         if found == GONE:
             return GONE
         return self._redis.seal.open(f"response {id}", found, _response, most=MOST_BYTES)
 
     async def _asked(self, kind: str, id: str) -> bytes | None:
-        try:
-            found: bytes | None = await self._redis.command("GET", self._redis.key(kind, id))
-        except StateUnavailable:
-            return None
+        found: bytes | None = await self._redis.command("GET", self._redis.key(kind, id))
         return found
+
+
+def _theirs(told: KeptResponse, id: str, owner: str | None, now: float) -> KeptResponse | None:
+    return told if (told.owner, told.id) == (owner, id) and told.expires > now else None
 
 
 def _response(value: Any) -> KeptResponse:
