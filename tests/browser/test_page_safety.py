@@ -186,6 +186,7 @@ def test_nothing_goes_past_the_edge(page: Page, site: Site, width: int) -> None:
     page.locator(".run summary").first.click()
     too_wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert page.evaluate(too_wide) is False
+    assert page.locator(".column").first.evaluate("node => node.scrollWidth > node.clientWidth") is False
     page.locator(".run .picture").first.click()
     assert page.locator("#viewer").evaluate("node => node.scrollWidth > node.clientWidth") is False
     page.keyboard.press("Escape")

@@ -13,7 +13,7 @@ export function receipt(entries, title) {
   const sorted = entries.toSorted((one, other) => weight(one) - weight(other));
   return el(
     "div",
-    { class: "scroller", role: "region", tabindex: 0, "aria-label": title },
+    { class: "scroller receipt-box", role: "region", tabindex: 0, "aria-label": title },
     el("table", { class: "receipt" },
       el("thead", {}, el("tr", {}, ["Parameter", "Asked", "Sent", "What became of it"].map((each) => el("th", { scope: "col" }, each)))),
       el("tbody", {}, sorted.map(line)),
