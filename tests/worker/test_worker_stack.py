@@ -22,7 +22,7 @@ import openai
 import pytest
 from PIL import Image
 
-from tests.given import painted
+from tests.given import mask_for, painted
 from tests.served import served, settings_of
 
 NAME = "klein"
@@ -114,6 +114,19 @@ def test_several_pictures_are_edited(tmp_path: Path, one: Started) -> None:
         )
     (image,) = made.data or []
     assert opened(image.b64_json).size == (256, 192)
+
+
+def test_a_mask_is_the_worker_s_own_work(tmp_path: Path, one: Started) -> None:
+    photo = ("photo.png", painted(256, 192).content.read())
+    mask = ("mask.png", mask_for(256, 192, (0, 0, 128, 192)).content.read())
+    with gateway(tmp_path, one.base) as client:
+        answer = client.images.with_raw_response.edit(
+            model="flux", prompt="a fox", image=photo, mask=mask, size="256x192", response_format="b64_json"
+        )
+    told = answer.http_response.json()
+    (taken,) = [each for each in told["metadata"]["parameters"] if each["name"] == "mask"]
+    assert taken["behavior"] == "passthrough"
+    assert opened(told["data"][0]["b64_json"]).size == (256, 192)
 
 
 def test_partial_pictures_come_before_the_end(tmp_path: Path, one: Started) -> None:
