@@ -9,7 +9,7 @@ import math
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gateway.affording import Affording
 from gateway.api.account import Account, Kept
@@ -34,7 +34,6 @@ from gateway.services.codecs import CodecPool, PoolSettings
 from gateway.services.gates import GateFull
 from gateway.services.hosting import Hosting
 from gateway.services.intake import Intake
-from gateway.services.redis.sharing import RedisSharing, redis_sharing
 from gateway.services.sharing import TALLY, Alone, Sharing
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.spool import Spool
@@ -56,6 +55,9 @@ from normalization.vocabulary import MEGAPIXEL
 from providers.fetch import Fetcher
 from providers.transport import Transport
 
+if TYPE_CHECKING:
+    from gateway.services.redis.connection import RedisConnection
+
 log = logging.getLogger("imagegate")
 
 LOOK_SECONDS = 1.0
@@ -71,6 +73,17 @@ Restore = Callable[["Services", Mapping[str, Any]], Writing | None]
 """Makes a `Writing` anew from its recipe."""
 
 
+def _shared(settings: Settings, given: Sharing | None) -> tuple[Sharing, RedisConnection | None]:
+    """What this process shares, and its way to Redis, whose library is loaded only where it is used: that takes a tenth
+    of a start."""
+    if settings.state.redis is None:
+        return given or Alone(), None
+    from gateway.services.redis.sharing import RedisSharing, redis_sharing
+
+    sharing = given or redis_sharing(settings) or Alone()
+    return sharing, sharing.connection if isinstance(sharing, RedisSharing) else None
+
+
 class Services:
     """What endpoints and the command line work with. `start` before the first request, `close` after the last."""
 
@@ -78,8 +91,7 @@ class Services:
         """`restore`: jobs that other processes left are taken up; None = they are left alone. `sharing`: where other
         processes serve with this one."""
         self.settings = settings
-        self.sharing = sharing or redis_sharing(settings) or Alone()
-        self.redis = self.sharing.connection if isinstance(self.sharing, RedisSharing) else None
+        self.sharing, self.redis = _shared(settings, sharing)
         """Where replicas share records too."""
         self._restore = restore
         self.created = int(time.time())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from gateway.config.model import Settings
 from gateway.services.attempts import Attempts
@@ -12,15 +13,13 @@ from gateway.services.generations import Generations
 from gateway.services.generations_sqlite import SqliteGenerations
 from gateway.services.ledger import Ledger
 from gateway.services.ledger_sqlite import SqliteLedger
-from gateway.services.redis.connection import RedisConnection
 from gateway.services.replicas import outbox
-from gateway.services.replicas.generations import SharedGenerations
-from gateway.services.replicas.ledger import SharedLedger
-from gateway.services.replicas.opening import keeping_of, open_shared
-from gateway.services.replicas.responses import SharedResponses
 from gateway.services.responses import Responses
 from gateway.services.responses_memory import MemoryResponses
 from gateway.services.responses_sqlite import SqliteResponses
+
+if TYPE_CHECKING:
+    from gateway.services.redis.connection import RedisConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,17 @@ async def open_state(settings: Settings, redis: RedisConnection | None = None) -
         attempts = await asyncio.to_thread(SqliteAttempts, data_dir)
         ledger = SqliteLedger(attempts, data_dir)
         return State("sqlite", attempts, SqliteGenerations(attempts), await _responses(settings), ledger)
+    return await _open_shared(settings, redis)
+
+
+async def _open_shared(settings: Settings, redis: RedisConnection) -> State:
+    # With the library for Redis, which takes a tenth of a start.
+    from gateway.services.replicas.generations import SharedGenerations
+    from gateway.services.replicas.ledger import SharedLedger
+    from gateway.services.replicas.opening import keeping_of, open_shared
+    from gateway.services.replicas.responses import SharedResponses
+
+    data_dir = settings.server.data_dir
     opened = await open_shared(data_dir, redis, keeping_of(settings.limits, settings.storage.retention_seconds))
     local, others = opened.attempts.local, opened.others
     return State(

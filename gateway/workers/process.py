@@ -14,7 +14,7 @@ from gateway.cli import reported
 from gateway.cli.listening import Hooks, Watched, server
 from gateway.cli.open_files import allow
 from gateway.services import heap
-from gateway.services.redis.sharing import redis_sharing
+from gateway.services.sharing import Sharing
 from gateway.telemetry.logs import logging_to
 from gateway.workers.channel import Channel
 from gateway.workers.shared import Coordinated
@@ -44,7 +44,11 @@ def _serve(handed: Handed, channel: Channel, listener: socket.socket) -> int:
     allow()
     settings, house = handed.settings, Coordinated(channel, handed.part)
     # With a Redis server the workers of all replicas count there; what one machine divides stays divided by it.
-    sharing = redis_sharing(settings, house) or house
+    sharing: Sharing = house
+    if settings.state.redis is not None:
+        from gateway.services.redis.sharing import redis_sharing
+
+        sharing = redis_sharing(settings, house) or house
     app = create_app(settings, sharing)
     services = app.state.services
 
