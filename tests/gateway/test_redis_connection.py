@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -29,6 +30,15 @@ REDIS = pytest.mark.needs("redis-server")
 def own() -> Iterator[RedisServer]:
     """A server that may be stopped."""
     with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[RedisServer]:
+    """A server with a password, and a user who may hear nothing."""
+    with redis_server(
+        "--requirepass", "right", *["--user", "deaf", "on", ">right", "~*", "resetchannels", "+@all"]
+    ) as server:
         yield server
 
 
@@ -280,21 +290,76 @@ async def test_a_start_without_redis_is_a_start_all_the_same(
     async with connected(own) as made:
         assert not made.available
         said = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
-        assert said == ["Redis (state.url) cannot be reached: ConnectionRefusedError"]
+        assert said == ["Redis (state.url) cannot be reached: nothing listens there"]
         own.start()
         await until(lambda: made.available)
 
 
 @REDIS
-async def test_a_wrong_password_is_a_mistake_that_stops_the_start_and_is_not_repeated(
-    caplog: pytest.LogCaptureFixture,
+@pytest.mark.parametrize(
+    ("named", "why"),
+    [
+        ("", "NOAUTH: it wants a password, and the URL has none"),
+        (":wrong-canary@", "WRONGPASS: it does not accept the user name and the password"),
+        ("nobody:wrong-canary@", "WRONGPASS: it does not accept the user name and the password"),
+        (":right@/99", "ERR: it has no database of this number"),
+        ("deaf:right@", "NOPERM: the user may not do what is needed"),
+    ],
+)
+async def test_what_redis_refuses_in_the_url_is_a_mistake_that_stops_the_start(
+    guarded: RedisServer, named: str, why: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with redis_server("--requirepass", "right") as server:
-        url = parsed(server.url().replace("redis://", "redis://:wrong-canary@"))
-        made = RedisConnection(url, KEY)
-        with pytest.raises(ConfigurationError) as refused:
-            await made.start()
-        await made.close()
-        assert "canary" not in f"{refused.value.message} {caplog.text}"
-        async with connected(server, server.url().replace("redis://", "redis://:right@")) as right:
-            assert await right.command("PING") == b"PONG"
+    user, _, database = named.partition("/")
+    url = guarded.url().replace("redis://", f"redis://{user}").replace("/0?", f"/{database or 0}?")
+    made = RedisConnection(parsed(url), KEY)
+    made.hear("news", lambda _: None)
+    with pytest.raises(ConfigurationError) as refused:
+        await made.start()
+    await made.close()
+    assert refused.value.message.startswith(f"state.url: Redis cannot be used: {why}; accepted: redis://")
+    assert "canary" not in f"{refused.value.message} {caplog.text}"
+
+
+@REDIS
+async def test_the_right_password_is_taken(guarded: RedisServer) -> None:
+    async with connected(guarded, guarded.url().replace("redis://", "redis://:right@")) as right:
+        assert await right.command("PING") == b"PONG"
+
+
+async def answering(reply: bytes | None) -> tuple[asyncio.Server, str]:
+    """A server that speaks no Redis, and its URL; without a reply it hangs up."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(reply or b"")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    return server, f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_an_address_where_something_else_answers_stops_the_start() -> None:
+    server, url = await answering(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    async with server:
+        with pytest.raises(ConfigurationError, match=r"^state\.url: .*what answers there does not speak Redis"):
+            await connection(url).start()
+
+
+async def test_why_a_server_cannot_be_reached_is_told_in_words(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs_up, url = await answering(None)
+    loads, busy = await answering(b"-LOADING Redis is loading the dataset in memory\r\n")
+    silent, mute = socket.create_server(("127.0.0.1", 0)), "redis://127.0.0.1:{}"
+    monkeypatch.setattr("gateway.services.redis.connection.HANDSHAKE_SECONDS", 0.2)
+    async with hangs_up, loads:
+        with silent:
+            for each in (url, busy, mute.format(silent.getsockname()[1])):
+                made = connection(each)
+                await made.start()
+                await made.close()
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == [
+        "it ends the connection without an answer",
+        "it is still loading its data",
+        "it does not answer in time",
+    ]

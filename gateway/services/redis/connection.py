@@ -16,13 +16,14 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import AuthenticationError, NoPermissionError, RedisError
+from redis.exceptions import RedisError
 
-from gateway.config.redis_url import RedisUrl
+from gateway.config.redis_url import ACCEPTED, RedisUrl
 from gateway.services.redis.ear import Ear, Heard
 from gateway.services.redis.health import fields_of, warnings_of
 from gateway.services.redis.script import Script, sound
 from gateway.services.redis.sealing import MAC_BYTES, Seal, dumped
+from gateway.services.redis.trouble import mistake, outage
 from gateway.services.redis.wire import Argument, Command, Refused, Wire, away, unconnected
 from normalization.errors import ConfigurationError, StateUnavailable
 
@@ -68,7 +69,8 @@ class RedisConnection:
 
     async def start(self) -> None:
         """Connect, and hold on from then on. Where Redis is away that is logged, and it is waited for in the
-        background. Raises ConfigurationError where it refuses the password."""
+        background. Raises ConfigurationError where it refuses the password or has no such database, and where something
+        else answers."""
         if self._keeper is not None:
             return
         await self._try()
@@ -196,18 +198,18 @@ class RedisConnection:
                     await self._look(self._wire)
 
     async def _try(self) -> None:
-        """Connect, once. Raises ConfigurationError for a wrong password."""
+        """Connect, once. Raises ConfigurationError where what answers shows that the URL is wrong."""
         try:
             async with asyncio.timeout(HANDSHAKE_SECONDS):
                 await self._connect()
-        except (AuthenticationError, NoPermissionError) as error:
-            await self._hang_up()
-            log.log(self._level(), "Redis refuses the user name or the password of state.url")
-            raise ConfigurationError("state.url: Redis refuses the user name or the password in it") from error
         except (RedisError, OSError, StateUnavailable) as error:
-            kind = type(error.__cause__ or error.__context__ or error).__name__
-            log.log(self._level(), "Redis (state.url) cannot be reached: %s", kind)
             await self._hang_up()
+            wrong = mistake(error)
+            if wrong is None:
+                log.log(self._level(), "Redis (state.url) cannot be reached: %s", outage(error))
+                return
+            log.log(self._level(), "Redis (state.url) cannot be used: %s", wrong)
+            raise ConfigurationError(f"state.url: Redis cannot be used: {wrong}; accepted: {ACCEPTED}") from error
 
     def _level(self) -> int:
         """How loud to say that it is away: once."""
@@ -292,7 +294,10 @@ class RedisConnection:
 
 
 async def _opened(connection: AbstractConnection) -> None:
+    """Connect, and see that commands are taken: a missing password is told with the first."""
     await connection.connect()  # type: ignore[no-untyped-call]
+    await connection.send_command("TIME", check_health=False)
+    await connection.read_response()
 
 
 async def _unless_away(work: Awaitable[Any]) -> Any:

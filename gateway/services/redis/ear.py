@@ -10,6 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
+from gateway.services.redis.trouble import word_of
+from gateway.services.redis.wire import Refused, away
+
 log = logging.getLogger("imagegate.redis")
 
 Heard = Callable[[bytes], None]
@@ -28,7 +31,8 @@ class Ear:
         self._reading = asyncio.ensure_future(self._read())
 
     async def hear(self, channels: Sequence[str]) -> None:
-        """Subscribe; returns once nothing that is said on them is missed any more."""
+        """Subscribe; returns once nothing that is said on them is missed any more. Raises StateUnavailable, of which
+        Refused says that Redis answered with an error."""
         if not channels:
             return
         loop = asyncio.get_running_loop()
@@ -52,7 +56,12 @@ class Ear:
                     self._say(channel.decode(), data)
                 elif kind == b"subscribe" and channel in self._confirmed:
                     self._confirmed.pop(channel).set_result(None)
-        except (RedisError, ResponseError, OSError, ValueError) as error:
+        except (RedisError, OSError, ValueError) as error:
+            refused = Refused(word_of(error)) if isinstance(error, ResponseError) else away()
+            for each in self._confirmed.values():
+                if not each.done():
+                    each.set_exception(refused)
+                    each.exception()  # whoever has stopped waiting does not look
             cause = error.__cause__ or error.__context__ or error
             self._ended(type(cause).__name__)
 
