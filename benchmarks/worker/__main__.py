@@ -101,7 +101,7 @@ def _prepared(pipe: Any, options: argparse.Namespace) -> Any:
     if options.attention:
         pipe.transformer.set_attention_backend(options.attention)
     if options.float8:
-        from torchao.quantization import (  # type: ignore[import-not-found]
+        from torchao.quantization import (
             Float8DynamicActivationFloat8WeightConfig,
             quantize_,
         )

@@ -66,7 +66,7 @@ def _quantisation(options: Options, device: str) -> Any:
     if not device.startswith("cuda") or torch.cuda.get_device_capability(device) < (8, 9):
         raise OptionError("quantisation float8 needs a GPU of compute capability 8.9 or above (Ada, Hopper, Blackwell)")
     try:
-        from torchao.quantization import Float8DynamicActivationFloat8WeightConfig  # type: ignore[import-not-found]
+        from torchao.quantization import Float8DynamicActivationFloat8WeightConfig
     except ImportError as error:
         raise OptionError("quantisation float8 needs the package torchao, which is not installed") from error
     how = diffusers.TorchAoConfig(Float8DynamicActivationFloat8WeightConfig())
