@@ -310,9 +310,8 @@ class Services:
             outcome = await work()
             if order.writing is not None:
                 job.answer = await order.writing.written(order, outcome)
-                # A stream that nobody follows any more, or that may be asked for again.
-                if not job.visits or (order.generation is not None and order.generation.scope is not None):
-                    job.events = await order.writing.events(order, Finished(outcome))
+                # Whoever follows the stream now may still lose it, and its library asks for a stream again.
+                job.events = await order.writing.events(order, Finished(outcome))
         except ImagegateError as error:
             job.failure = error
             if order.writing is not None and order.generation is not None and order.generation.scope is not None:

@@ -114,8 +114,10 @@ async def watched(order: Order, job: Ended, seconds: float) -> AsyncGenerator[Ou
             # What came while the last was told is told now: somebody else may have taken note of it.
             if order.progress.news == seen:
                 changed = asyncio.ensure_future(order.progress.changed.wait())
-                await asyncio.wait({ended, changed}, return_when=asyncio.FIRST_COMPLETED)
-                changed.cancel()
+                try:
+                    await asyncio.wait({ended, changed}, return_when=asyncio.FIRST_COMPLETED)
+                finally:  # whoever stops listening leaves nothing behind that waits
+                    changed.cancel()
                 order.progress.changed.clear()
             if not ended.done() and order.progress.news > seen:
                 seen = order.progress.news

@@ -103,6 +103,7 @@ def test_a_client_that_resets_with_its_answer_on_the_way_gets_it_at_its_retry(
             reset(asked)
         again = found.retried(body)
         assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+        assert again.headers["content-type"].startswith("text/event-stream" if "stream" in body else "application/json")
         assert len(found.simulator.submissions) == 1
         assert "idempotent-replayed" not in found.retried(body).headers
 
