@@ -24,6 +24,7 @@ ImagegateError
 │   ├── IdempotencyKeyReused      422 idempotency_key_reused
 │   ├── BudgetExceeded            429 budget_exceeded
 │   └── RateLimitExceeded         429 rate_limit_exceeded
+│       └── RateNeverAllows       the same, and waiting does not help
 ├── UpstreamError                 a provider failed; the client may try later, or must not
 │   ├── UpstreamBusy              429 upstream_busy
 │   ├── UpstreamUnavailable       503 upstream_unavailable
@@ -194,6 +195,12 @@ class RateLimitExceeded(CallerError):
     type = "rate_limit_error"
     code = "rate_limit_exceeded"
     should_retry = True
+
+
+class RateNeverAllows(RateLimitExceeded):
+    """More than a whole minute's allowance at once."""
+
+    should_retry = False
 
 
 class UpstreamError(ImagegateError):

@@ -34,10 +34,20 @@ from scripts.provider_docs import overview, providers
 
 
 def descendants(base: type[ImagegateError]) -> list[type[ImagegateError]]:
-    """Every subclass that has none of its own, in the order in which they are written."""
+    """Every subclass that has none of its own, or one that answers alike and differs in what may be done then, in the
+    order in which they are written."""
+
+    def answer(error: type[ImagegateError]) -> tuple[int, str, str]:
+        return error.status, error.type, error.code
+
     found: list[type[ImagegateError]] = []
     for child in base.__subclasses__():
-        found += descendants(child) or [child]
+        below = descendants(child)
+        alike = [each for each in below if answer(each) == answer(child)]
+        itself = not below or any(
+            (each.should_retry, each.charge) != (child.should_retry, child.charge) for each in alike
+        )
+        found += [*([child] if itself else []), *below]
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol
 
-from normalization.errors import RateLimitExceeded
+from normalization.errors import RateLimitExceeded, RateNeverAllows
 
 MINUTE = 60.0
 BUSY_RETRY_SECONDS = 1.0
@@ -66,7 +66,8 @@ class Rates(Protocol):
         """`async with rates.admit("web-team", 4) as admission:` is one request for so many pictures. It counts as
         concurrent until the block ends. `key`: a configured key's name; None, or a key without limits, may do all.
 
-        Raises RateLimitExceeded on entering, with `retry_after` in seconds; nothing is counted then.
+        Raises RateLimitExceeded on entering, with `retry_after` in seconds, and RateNeverAllows for more pictures than
+        a minute ever allows; nothing is counted then.
         """
         ...
 
@@ -76,10 +77,14 @@ class Rates(Protocol):
 
 
 class KeyRates:
-    """`Rates` within one process, for one event loop. `clock` gives monotonic seconds."""
+    """`Rates` within one process, for one event loop. `clock` gives monotonic seconds; `shares`: the limits are a share
+    of larger ones, and may grow."""
 
-    def __init__(self, entries: Iterable[Limited], *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, entries: Iterable[Limited], *, clock: Callable[[], float] = time.monotonic, shares: bool = False
+    ) -> None:
         self._clock = clock
+        self._shares = shares
         self._keys: dict[str, _Key] = {}
         self.configure(entries)
 
@@ -87,7 +92,7 @@ class KeyRates:
         """Take over changed limits. What a key has used stays used."""
         keys = {}
         for entry in entries:
-            key = self._keys.get(entry.name) or _Key()
+            key = self._keys.get(entry.name) or _Key(shares=self._shares)
             key.limit(entry)
             if key.limited:
                 keys[entry.name] = key
@@ -130,7 +135,8 @@ class _Window:
         return max(0, (self.limit or 0) - self._total)
 
     def wait(self, amount: int, now: float) -> float:
-        """Seconds until so much may be used, 0.0 = now. A whole minute when it is more than the limit itself."""
+        """Seconds until so much may be used, 0.0 = now. A whole minute when it is more than the limit itself, which
+        may be a share that grows."""
         missing = 0 if self.limit is None else amount - self.remaining(now)
         if missing <= 0:
             return 0.0
@@ -153,9 +159,10 @@ class _Window:
 class _Key:
     """One key's limits, and how much of them is used."""
 
-    __slots__ = ("images", "in_progress", "max_concurrent", "requests")
+    __slots__ = ("_shares", "images", "in_progress", "max_concurrent", "requests")
 
-    def __init__(self) -> None:
+    def __init__(self, *, shares: bool) -> None:
+        self._shares = shares
         self.requests = _Window()
         self.images = _Window()
         self.max_concurrent: int | None = None
@@ -172,6 +179,8 @@ class _Key:
 
     def enter(self, images: int, now: float) -> None:
         """Count one request for so many pictures, or raise RateLimitExceeded and count nothing."""
+        if not self._shares:
+            refuse_too_many_images(self.images.limit, images)
         wait = self.requests.wait(1, now)
         if wait > 0:
             raise too_many_requests(self.requests.limit, wait)
@@ -212,6 +221,12 @@ def too_many_images(limit: int | None, asked: int, left: int, wait: float) -> Ra
     return _exceeded(
         f"this key may ask for {limit} pictures a minute, this request asks for {asked}, and {left} are left", wait
     )
+
+
+def refuse_too_many_images(limit: int | None, asked: int) -> None:
+    """Raises RateNeverAllows for more pictures than a minute ever allows."""
+    if limit is not None and asked > limit:
+        raise RateNeverAllows(f"this key may ask for {limit} pictures a minute; ask for fewer")
 
 
 def too_many_at_once(limit: int) -> RateLimitExceeded:

@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from gateway.services.gates import GateFull, GateTimeout
-from normalization.errors import RateLimitExceeded
+from normalization.errors import RateLimitExceeded, RateNeverAllows
 
 Message = dict[str, Any]
 
@@ -51,6 +51,8 @@ def error_message(error: BaseException) -> Message:
             return {"error": "full", "message": str(error)}
         case GateTimeout():
             return {"error": "timeout", "message": str(error)}
+        case RateNeverAllows():
+            return {"error": "never", "message": error.message}
         case RateLimitExceeded():
             return {"error": "exceeded", "message": error.message, "retry_after": error.retry_after}
         case _:
@@ -65,6 +67,8 @@ def error_of(answer: Message) -> Exception:
             return GateFull(message)
         case "timeout":
             return GateTimeout(message)
+        case "never":
+            return RateNeverAllows(message)
         case "exceeded":
             return RateLimitExceeded(message, retry_after=answer["retry_after"])
         case _:

@@ -21,6 +21,7 @@ KEYED = {
             {"name": "digest", "key": f"sha256:{hashlib.sha256(b'ig_digest').hexdigest()}"},
             {"name": "narrow", "key": "ig_narrow", "models": ["s*"]},
             {"name": "slow", "key": "ig_slow", "requests_per_minute": 1},
+            {"name": "few", "key": "ig_few", "images_per_minute": 6},
         ]
     },
     "providers": {"draw": {"type": "sketch"}},
@@ -97,6 +98,14 @@ def test_a_limited_key_is_told_when_to_come_back(base: str) -> None:
     assert second.headers["x-should-retry"] == "true"
     assert second.headers["x-ratelimit-remaining-requests"] == "0"
     assert 1 <= int(second.headers["retry-after"]) <= 60
+
+
+def test_what_a_keys_minute_never_allows_is_not_to_be_tried_again(base: str) -> None:
+    answer = post(base, {"prompt": "a", "size": "32x32", "n": 7}, key="ig_few")
+    error = refused(answer, 429, "rate_limit_exceeded")
+    assert error["message"] == "this key may ask for 6 pictures a minute; ask for fewer"
+    assert answer.headers["x-should-retry"] == "false"
+    assert "retry-after" not in answer.headers
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,19 @@ async def test_pictures_are_counted_by_how_many_a_request_asks_for() -> None:
     await passes(rates, images=6)
 
 
-async def test_more_pictures_than_a_minute_allows_never_fit() -> None:
-    rates = KeyRates([Entry(images_per_minute=4)], clock=Clock())
+async def test_more_pictures_than_a_minute_allows_never_fit_and_nobody_is_told_to_wait() -> None:
+    rates = KeyRates([Entry(requests_per_minute=1, images_per_minute=4)], clock=Clock())
     error = await refused(rates, images=5)
-    assert error.retry_after == 60.0
+    assert error.message == "this key may ask for 4 pictures a minute; ask for fewer"
+    assert (error.status, error.code, error.should_retry) == (429, "rate_limit_exceeded", False)
+    assert error.retry_after is None
     await passes(rates, images=4)
+
+
+async def test_more_than_a_share_allows_may_fit_later() -> None:
+    rates = KeyRates([Entry(images_per_minute=4)], clock=Clock(), shares=True)
+    error = await refused(rates, images=5)
+    assert (error.should_retry, error.retry_after) == (True, 60.0)
 
 
 async def test_only_so_many_at_once_and_a_place_is_free_when_a_request_ends() -> None:

@@ -12,7 +12,7 @@ import pytest
 from gateway.services.breakers import Breaking, Sign
 from gateway.services.gates import Gate, GateFull, GateTimeout
 from gateway.services.sharing import Sharing
-from normalization.errors import RateLimitExceeded
+from normalization.errors import RateLimitExceeded, RateNeverAllows
 from tests.gateway.replicas import FORMS, processes
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("form", FORMS)]
@@ -154,6 +154,8 @@ async def test_a_keys_minute_and_pictures_are_counted_over_all(form: str, reques
             await other.admit("k", 4).__aenter__()
         assert no.value.retry_after is not None
         assert 50 < no.value.retry_after <= 60
+        with pytest.raises(RateNeverAllows, match=r"^this key may ask for 5 pictures a minute; ask for fewer$"):
+            await other.admit("k", 6).__aenter__()
         for rates in (other, one):
             async with rates.admit("k", 1):
                 pass

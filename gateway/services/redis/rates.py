@@ -23,6 +23,7 @@ from gateway.services.rates import (
     Limited,
     Stay,
     rate_headers,
+    refuse_too_many_images,
     too_many_at_once,
     too_many_images,
     too_many_requests,
@@ -137,7 +138,7 @@ class RedisRates:
     ) -> None:
         self.replica = replica
         self.clock = clock
-        self.own = KeyRates((), clock=clock)
+        self.own = KeyRates((), clock=clock, shares=True)
         """What this replica admitted, and what it may admit alone."""
         scripts = (replica.connection.script(text) for text in SCRIPTS)
         self.script_admit, self.script_depart, self.script_tell, self._still, self._again = scripts
@@ -235,6 +236,7 @@ class RedisStay:
 
     async def __aenter__(self) -> Admission:
         rates = self._rates
+        refuse_too_many_images(rates.entries[self._key].images_per_minute, self._images)
         if rates.replica.counts_together:
             name = rates.replica.name
             reply = rates.script_admit.begin(rates.keys(self._key), self._args())
