@@ -6,9 +6,13 @@ import argparse
 import json
 import secrets
 
+from pydantic import TypeAdapter, ValidationError
+
 from gateway.cli.output import add_json, print_json
-from gateway.config.fields import DIGEST
+from gateway.config.fields import DIGEST, Text
+from gateway.config.mistakes import shown
 from gateway.config.model import digest
+from normalization.errors import ConfigurationError
 
 PREFIX = "ig_"
 KEY_BYTES = 32
@@ -22,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    mistake = name_mistake(args.name)
+    if mistake is not None:
+        raise ConfigurationError(f"imagegate keys create: {shown(args.name)}: {mistake}")
     key = new_key()
     stored = f"{DIGEST}{digest(key)}"
     if args.json:
@@ -31,6 +38,15 @@ def run(args: argparse.Namespace) -> int:
     print("That is the client's key. It is not kept anywhere and not shown again. For the configuration:\n")
     print(f"auth:\n  keys:\n    - name: {json.dumps(args.name, ensure_ascii=False)}\n      key: {stored}")
     return 0
+
+
+def name_mistake(name: str) -> str | None:
+    """Why the configuration would not take a key of this name, and which it takes; None where it would."""
+    try:
+        TypeAdapter(Text).validate_python(name)
+    except ValidationError as error:
+        return str(error.errors()[0]["msg"])
+    return None
 
 
 def new_key() -> str:

@@ -192,6 +192,21 @@ def test_a_new_key_is_shown_once_with_what_the_configuration_needs(capsys: pytes
     assert entry == {"name": "web: team", "key": f"sha256:{hashlib.sha256(key.encode()).hexdigest()}"}
 
 
+@pytest.mark.parametrize("name", ["", " web", "web\n", "two\nlines", "\x1b[2J"])
+def test_no_key_is_made_under_a_name_that_the_configuration_does_not_take(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("keys", "create", name) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.endswith(
+        "; accepted: at least one character, none of them a control character, no space at either end\n"
+    )
+    assert told.err.startswith("imagegate keys create: ")
+    assert told.err.count("\n") == 1
+    assert told.err.isascii()
+
+
 def test_no_two_keys_are_alike(capsys: pytest.CaptureFixture[str]) -> None:
     found = []
     for _ in range(2):
