@@ -34,7 +34,7 @@ def of_work(order: Order, *, prompts: bool) -> None:
     if prompts:
         log.info("generation begins", extra={**fields, "prompt": request.prompt})
         return
-    VEIL.set(Veil([request.prompt, request.negative_prompt or ""]))
+    VEIL.set(Veil([request.prompt, request.negative_prompt or ""], (request.user, request.safety_identifier)))
     if log.isEnabledFor(logging.DEBUG):
         fingerprint = hashlib.sha256(request.prompt.encode()).hexdigest()[:16]
         log.debug("generation begins", extra={**fields, "prompt_sha256": fingerprint})

@@ -24,12 +24,16 @@ HIDDEN: Final = "[secret]"
 SIGNATURE: Final = "[signature]"
 PICTURE: Final = "[base64]"
 PROMPT: Final = "[prompt]"
+USER: Final = "[user]"
 
 LITERAL_LEAST: Final = 6
 """Characters of a configured secret that is looked for; taking out shorter ones would leave nothing readable."""
 WINDOW: Final = 16
 """Characters in a row that give a prompt away; a shorter prompt is looked for as a whole."""
 PROMPT_LEAST: Final = 4
+_WORD: Final = re.compile(r"\w{6,}")
+"""Words of a prompt that are taken out wherever they stand in a sentence; shorter ones stand in every sentence."""
+_INSTEAD: Final = frozenset({"prompt", "secret", "signature", "base64"})
 
 _ENVIRONMENT = re.compile(r"SECRET|TOKEN|PASSWORD|API_?KEY|ACCESS_KEY|CREDENTIAL|ACCOUNT_KEY")
 _ENVIRONMENT_LEAST = 16
@@ -70,42 +74,80 @@ _SHAPES = re.compile(
 
 
 class Veil:
-    """Texts that a client wrote, and that no record of the work for it repeats, whole or in part."""
+    """Texts that a client wrote, and whom it names: no record of the work for it repeats them, whole or in part, in
+    small letters or capitals."""
 
-    def __init__(self, texts: Iterable[str]) -> None:
+    def __init__(self, texts: Iterable[str], people: Iterable[str | None] = ()) -> None:
         self._texts = [text for text in texts if len(text) >= PROMPT_LEAST]
+        self._people = [each for each in people if each is not None and len(each) >= PROMPT_LEAST]
 
     @cached_property
     def _written(self) -> tuple[str, ...]:
-        """Each text in the ways in which others quote it, the longest first."""
-        found = set()
-        for text in self._texts:
-            found |= {text, text.strip(), repr(text)[1:-1], json.dumps(text)[1:-1], quote(text)}
-            found.add(json.dumps(text, ensure_ascii=False)[1:-1])
+        """Each text in the ways in which others quote it, in small letters, the longest first."""
+        found = {_small(written) for text in self._texts for written in (text.strip(), *_quoted(text))}
         return tuple(sorted((each for each in found if len(each) >= PROMPT_LEAST), key=len, reverse=True))
 
     @cached_property
     def _windows(self) -> frozenset[str]:
         return frozenset(text[at : at + WINDOW] for text in self._written for at in range(len(text) - WINDOW + 1))
 
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(word for text in self._texts for word in _WORD.findall(_small(text))) - _INSTEAD
+
+    @cached_property
+    def _names(self) -> re.Pattern[str] | None:
+        written = {re.escape(each) for name in self._people for each in _quoted(name)}
+        return (
+            re.compile(rf"(?i)(?<!\w)(?:{'|'.join(sorted(written, key=len, reverse=True))})(?!\w)") if written else None
+        )
+
     def over(self, text: str) -> str:
         """The text without them."""
+        if self._names is not None:
+            text = self._names.sub(USER, text)
         if not self._texts:
             return text
         for written in self._written:
-            if written in text:
-                text = text.replace(written, PROMPT)
-        return self._parts_out(text) if len(text) >= WINDOW else text
+            text = _without(text, written)
+        if len(text) >= WINDOW:
+            text = self._parts_out(text)
+        # What is one word alone is more often the name of a model or a provider than a quotation.
+        return _WORD.sub(self._word_out, text) if " " in text else text
 
     def _parts_out(self, text: str) -> str:
+        small = _small(text)
         kept: list[str] = []
         end = 0  # what was seen up to `end` is kept or hidden already
         for at in range(len(text) - WINDOW + 1):
-            if text[at : at + WINDOW] in self._windows:
+            if small[at : at + WINDOW] in self._windows:
                 if at > end or not kept:
                     kept += [text[end:at], PROMPT]
                 end = at + WINDOW
         return "".join([*kept, text[end:]])
+
+    def _word_out(self, word: re.Match[str]) -> str:
+        return PROMPT if _small(word[0]) in self._words else word[0]
+
+
+def _quoted(text: str) -> Iterator[str]:
+    """A text in the ways in which others quote it."""
+    yield from (text, repr(text)[1:-1], json.dumps(text)[1:-1], quote(text), json.dumps(text, ensure_ascii=False)[1:-1])
+
+
+def _small(text: str) -> str:
+    """In small letters, each at the place of its capital."""
+    small = text.lower()
+    return small if len(small) == len(text) else "".join(min(each.lower(), each, key=len) for each in text)
+
+
+def _without(text: str, written: str) -> str:
+    """The text without what is `written` in small letters."""
+    small, kept, end = _small(text), [], 0
+    while (at := small.find(written, end)) >= 0:
+        kept += [text[end:at], PROMPT]
+        end = at + len(written)
+    return "".join([*kept, text[end:]])
 
 
 NO_VEIL: Final = Veil(())

@@ -145,6 +145,35 @@ def test_a_short_prompt_is_taken_out_as_a_whole() -> None:
     assert Veil(["a fox"]).over("no picture of a fox today") == "no picture of [prompt] today"
 
 
+@pytest.mark.parametrize(
+    ("quoted", "told"),
+    [
+        (PROMPT.upper(), "[prompt]"),
+        (PROMPT[4:40].title(), "[prompt]"),
+        ("Tampere", "[prompt]"),
+        ("FROZEN", "[prompt]"),
+        ("İstanbul and a fox", "İstanbul and a fox"),
+    ],
+)
+def test_a_prompt_is_taken_out_in_capitals_and_by_its_words(quoted: str, told: str) -> None:
+    assert (
+        Veil([PROMPT]).over(f"no picture of {quoted}, says who is asked") == f"no picture of {told}, says who is asked"
+    )
+
+
+def test_one_word_alone_is_a_name_and_stays() -> None:
+    veil = Veil(["a sketch of a lake"])
+    assert veil.over("sketch") == "sketch"
+    assert veil.over("no sketch of it") == "no [prompt] of it"
+
+
+def test_whom_a_client_names_is_taken_out() -> None:
+    veil = Veil(["a fox"], ("Canary-42", None, "id"))
+    assert veil.over("user canary-42 is banned; Canary-421 is not, nor is id") == (
+        "user [user] is banned; Canary-421 is not, nor is id"
+    )
+
+
 def test_every_secret_of_a_configuration_is_known(tmp_path: Path) -> None:
     settings = loaded(
         tmp_path,
