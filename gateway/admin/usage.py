@@ -22,6 +22,8 @@ GROUPS: Final[tuple[Group, ...]] = get_args(Group)
 FORMATS: Final = ("json", "csv")
 DAYS: Final = 30
 """The span where none is named: today and the days before it."""
+FIRST_YEAR: Final = 1970
+LAST_YEAR: Final = 9000
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 """Beginnings of a cell that a spreadsheet takes for a formula (owasp.org, "CSV Injection")."""
 
@@ -73,16 +75,22 @@ def _moment(query: QueryParams, name: str) -> datetime | None:
     try:
         moment = datetime.fromisoformat(spelt)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-        # Room for what is reckoned with it, at both ends of the calendar.
-        if not 1970 <= moment.year <= 9000:
-            raise ValueError
-    except (ValueError, OverflowError):
+    except OverflowError:
+        raise _out_of_range(name, text) from None
+    except ValueError:
         raise InvalidValue(
             f"{name}: {text[:100]!r} is neither a date, as 2026-11-21, which is its midnight in UTC, nor a date and a "
             "time, as 2026-11-21T10:00:00Z or 2026-11-21T11:00:00+01:00",
             param=name,
         ) from None
+    # Room for what is reckoned with it, at both ends of the calendar.
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise _out_of_range(name, text)
     return moment
+
+
+def _out_of_range(name: str, text: str) -> InvalidValue:
+    return InvalidValue(f"{name}: {text[:100]!r} is not between {FIRST_YEAR}-01-01 and {LAST_YEAR}-12-31", param=name)
 
 
 def _one_of(query: QueryParams, name: str, words: tuple[Any, ...]) -> Any:

@@ -16,6 +16,7 @@ from gateway.cli.failure import CommandFailed
 from gateway.cli.open_files import allow
 from gateway.config.model import Settings
 from gateway.config.references import exposure
+from gateway.config.reloading import waiting
 from gateway.telemetry.logs import logging_to
 from normalization.errors import ConfigurationError
 
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             return _serve_together(settings, args)
         allow()
         with listener_on(settings.server.host, settings.server.port) as listener:
-            return _serve(settings, listener, lambda: settings_of(args))
+            return _serve(settings, listener, lambda: _read_anew(settings, args))
 
 
 def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Settings]) -> int:
@@ -94,10 +95,19 @@ def _serve_together(settings: Settings, args: argparse.Namespace) -> int:
         address = address_of(settings.server.host, listener.getsockname()[1])
         hooks = Hooks(
             ready=lambda: print(_greeting(settings, address), flush=True),
-            read=lambda: settings_of(args),
+            read=lambda: _read_anew(settings, args),
             reloaded=_reloaded,
         )
         return supervise(settings, listener, workers, hooks)
+
+
+def _read_anew(settings: Settings, args: argparse.Namespace) -> Settings:
+    """The configuration as it is now; what of it differs from `settings` and is not taken over is logged."""
+    read = _overridden(settings_of(args), args)
+    waits = waiting(settings, read)
+    if waits:
+        log.warning("changed, and in force only after a restart: %s", ", ".join(waits))
+    return read
 
 
 def _reloaded(trouble: str | None) -> None:

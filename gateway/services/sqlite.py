@@ -30,14 +30,14 @@ def open_database(path: Path, migrations: Sequence[Migration]) -> sqlite3.Connec
     try:
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     except sqlite3.Error as error:
-        raise translated(error) from error
+        raise _unopened(error, path) from error
     try:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         _migrate(connection, migrations, path)
     except sqlite3.Error as error:
         connection.close()
-        raise translated(error) from error
+        raise _unopened(error, path) from error
     except BaseException:
         connection.close()
         raise
@@ -75,6 +75,12 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], pa
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _unopened(error: sqlite3.Error, path: Path) -> OperatorError:
+    """`translated`, for whoever starts the gateway: with the file, and what SQLite says of it."""
+    kind = translated(error)
+    return type(kind)(f"the state file {path} cannot be opened: {error}", detail=kind.detail)
 
 
 def translated(error: sqlite3.Error) -> OperatorError:

@@ -91,7 +91,9 @@ PICTURES_WAITING: Final = _gauge("imagegate_picture_memory_waiting", (), "Replie
 CODEC_QUEUE: Final = _gauge("imagegate_codec_queue_depth", (), "Pictures that wait for a codec process.")
 CODEC_PROCESSES: Final = _gauge("imagegate_codec_processes", (), "Codec processes that are alive.")
 UNWRITTEN: Final = _gauge(
-    "imagegate_unwritten_records", (), "Records of paid work that are not on disk yet; stays above 0 where it fails."
+    "imagegate_unwritten_records",
+    (),
+    "Records of paid work that are not on disk yet, or not told to Redis yet; stays above 0 where that fails.",
 )
 WORKERS: Final = _gauge("imagegate_workers", (), "Processes that serve.")
 BUILD_INFO: Final = _gauge(

@@ -79,6 +79,12 @@ def test_a_span_that_is_none_is_refused_by_its_name(query: str, param: str) -> N
     assert refused.value.param == param
 
 
+@pytest.mark.parametrize("query", ["from=0001-01-01", "to=9999-12-31", "from=0001-01-01T00:00:00%2B14:00"])
+def test_a_date_that_is_too_far_away_is_told_the_range(query: str) -> None:
+    with pytest.raises(InvalidValue, match=r"is not between 1970-01-01 and 9000-12-31$"):
+        span(query)
+
+
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(settings_of(tmp_path, PROVIDED))

@@ -79,6 +79,21 @@ def test_hanging_up_reads_models_anew_and_a_bad_file_changes_nothing(tmp_path: P
         assert gateway.models() == {"m", "another"}
 
 
+def test_what_waits_for_a_restart_is_named(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    given = CONFIG.format(data=tmp_path / "data", url="http://127.0.0.1:9/v1", more="")
+    config.write_text(given)
+    with serving(config) as gateway:
+        config.write_text(f"{given}limits: {{result_bytes: 1000000}}\nlogs: {{level: debug}}\n")
+        gateway.process.send_signal(signal.SIGHUP)
+        said = next(line for line in gateway.err if "restart" in line)
+        assert "changed, and in force only after a restart: logs, limits" in said
+        assert "not reloaded" not in next(line for line in gateway.err if "reloaded" in line)
+        config.write_text(given)
+        gateway.process.send_signal(signal.SIGHUP)
+        assert "reloaded" in next(line for line in gateway.err), "as it was at the start, nothing waits"
+
+
 def test_told_to_end_it_takes_nothing_new_finishes_what_it_has_and_exits_well(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     with openai_simulator() as upstream, ThreadPoolExecutor(1) as threads:

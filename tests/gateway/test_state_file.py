@@ -32,3 +32,12 @@ def test_a_link_in_the_place_of_the_file_is_not_followed(tmp_path: Path) -> None
     (tmp_path / "state.sqlite3").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StateUnavailable, match="symbolic links"):
         open_database(tmp_path / "state.sqlite3", ())
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    path.write_bytes(b"garbage" * 1000)
+    with pytest.raises(StateUnavailable) as refused:
+        open_database(path, ())
+    assert refused.value.message == f"the state file {path} cannot be opened: file is not a database"
+    assert path.read_bytes() == b"garbage" * 1000
