@@ -94,8 +94,7 @@ class Job:
                 f"{self.generation_id}"
             ) from None
         except asyncio.CancelledError:
-            waiter = asyncio.current_task()
-            if not self.task.cancelled() or (waiter is not None and waiter.cancelling()):
+            if not self.task.cancelled() or _leaving():
                 raise
             raise self._stopped() from None
 
@@ -109,6 +108,13 @@ class Job:
             f"the gateway is shutting down; what became of generation {self.generation_id} can be asked for once it is "
             f"back: GET /v1/generations/{self.generation_id}"
         )
+
+
+def _leaving() -> bool:
+    """Whether it is the waiting task that is cancelled. It is looked up here, because a frame that is left by an
+    exception and holds its own task is a cycle, and with it all pictures of the job would stay in memory."""
+    waiter = asyncio.current_task()
+    return waiter is not None and bool(waiter.cancelling())
 
 
 class Jobs:

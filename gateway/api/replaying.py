@@ -30,6 +30,8 @@ from normalization.errors import GenerationTimeout, ImagegateError, InternalErro
 REPLAYED = {"idempotent-replayed": "true"}
 PEER_SECONDS = 0.5
 """Between looks at a generation that another process works on."""
+LEAVING_SECONDS = 0.02
+"""Between looks whether the client that waits for it is still there."""
 
 
 async def replayed(request: Request, services: Services, found: Job | Generation) -> ASGIApp:
@@ -66,14 +68,23 @@ async def _ended(request: Request, services: Services, record: Generation) -> Ge
     """The generation once it has ended, or as it is when the client has left or has waited for long enough."""
     deadline = time.monotonic() + services.settings.server.deadline_seconds
     while record.status == "running" and time.monotonic() < deadline:
-        await asyncio.sleep(PEER_SECONDS)
-        if await request.is_disconnected():
+        if await _leaves(request, PEER_SECONDS):
             await services.journal.let_go(record.new.id)
             break
         # What another replica works on cannot be looked at while Redis is away; the work goes on all the same.
         with contextlib.suppress(StateUnavailable):
             record = await services.journal.generations.find(record.new.id, record.new.key_name) or record
     return record
+
+
+async def _leaves(request: Request, seconds: float) -> bool:
+    """Whether the client leaves within so many seconds. It is seen soon: its library's next try may be on its way."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if await request.is_disconnected():
+            return True
+        await asyncio.sleep(LEAVING_SECONDS)
+    return False
 
 
 async def _attached(request: Request, services: Services, job: Job) -> ASGIApp:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import gc
 import time
+import weakref
 from pathlib import Path
 
 import httpx
 import pytest
 
+from gateway.jobs import Job
+from gateway.outcome import Order, Outcome
 from tests.served import served, settings_of
 from tests.simulators import max_simulator
 
@@ -36,3 +42,26 @@ def test_who_leaves_gives_no_place_at_the_provider_away_and_loses_no_picture(tmp
                 time.sleep(0.05)
             assert len(kept) == 1
             assert httpx.post(address, json=body, timeout=30).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_who_stops_waiting_leaves_no_picture_in_memory() -> None:
+    async def never() -> Outcome:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    job = Job(Order("gen_1", "req_1", "m", "m", ()))
+    job.task = asyncio.create_task(never())
+    waiting, work, kept = asyncio.create_task(job.wait(60)), job.task, weakref.ref(job)
+    await asyncio.sleep(0)
+    gc.disable()  # whoever is left to the collector counts as memory for as long as it takes
+    try:
+        waiting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await waiting
+        work.cancel()
+        del job, waiting
+        await asyncio.gather(work, return_exceptions=True)
+        assert kept() is None
+    finally:
+        gc.enable()
