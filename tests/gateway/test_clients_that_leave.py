@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import time
 import weakref
@@ -57,8 +56,7 @@ async def test_who_stops_waiting_leaves_no_picture_in_memory() -> None:
     gc.disable()  # whoever is left to the collector counts as memory for as long as it takes
     try:
         waiting.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await waiting
+        await asyncio.gather(waiting, return_exceptions=True)
         work.cancel()
         del job, waiting
         await asyncio.gather(work, return_exceptions=True)
