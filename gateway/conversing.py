@@ -165,7 +165,7 @@ class Conversation:
         adapter = self.backend.adapter
         shown = adapter.shown(event, self.call) if isinstance(adapter, Showing) else None
         if shown is not None and 0 <= shown.index < len(self.call.places):
-            self.order.progress.show(self.call.places[shown.index], shown)
+            self.order.progress.show(self.call.places[shown.index], shown, self.call.previews_format)
 
     async def _look_turn(self) -> None:
         await self._turn(look=True)

@@ -27,7 +27,9 @@ from normalization.errors import (
 )
 from normalization.pictures import BadPicture, FinishOptions
 from normalization.pictures.finish import Finished
+from normalization.pictures.inspect import inspect
 from normalization.plan import Finish
+from normalization.vocabulary import Format
 from providers.addresses import Network
 from providers.base import Work
 from providers.fetch import Fetcher, FetchPolicy, Unfetchable
@@ -42,6 +44,9 @@ RESULT_BYTES = 4 * 1024 * 1024
 
 EXPIRED = frozenset({403, 404, 410})
 """What the host of a result says of an address that is no longer good, or not yet."""
+
+PREVIEW_SECONDS = 2.0
+"""A picture in between that takes longer is left out: those that come after it, and the last, wait for it."""
 
 TRANSIENT = frozenset({"refused", "timeout", "status", "dns", "slow", "broken"})
 
@@ -138,6 +143,16 @@ class Finisher:
             flattened=done.flattened,
             weight=weight,
         )
+
+    async def preview(self, data: bytes, form: Format | None) -> Finished | None:
+        """A picture in between, in this format (None = as it came); None where it cannot be had soon."""
+        deadline = time.monotonic() + PREVIEW_SECONDS
+        try:
+            form = form or inspect(data, self.options.limits).format
+            return await self.pool.finish(data, Finish(form), self.options, deadline=deadline)
+        except (TimeoutError, BadPicture, CodecError) as error:
+            log.info("a picture in between is left out: %s", error)
+            return None
 
     async def _laid_down(self, data: bytes, weight: Weight) -> bytes | Spooled:
         """A finished picture, which may have to wait for a slow client: on disk where others wait for its memory."""

@@ -116,11 +116,13 @@ class Ended(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Partial:
-    """A small JPEG of what the picture at `place` looks like by now, number `index` of those."""
+    """A small picture of what the one at `place` looks like by now, number `index` of those, as it came. `format`: what
+    it is to be delivered in; None = as it came."""
 
     place: int
     index: int
     data: bytes = field(repr=False)
+    format: Format | None = None
 
 
 @dataclass(slots=True)
@@ -157,12 +159,12 @@ class Progress:
         """How many pictures there are to tell of, finished or in between."""
         return len(self.made) + len(self.partials)
 
-    def show(self, place: int, shown: Shown) -> None:
-        """A provider tells how far the picture at `place` is."""
+    def show(self, place: int, shown: Shown, form: Format | None = None) -> None:
+        """A provider tells how far the picture at `place` is, which is to be shown in this format."""
         self.steps[place] = (shown.step, shown.steps)
         if shown.picture is not None and place not in self.made:
             index = sum(partial.place == place for partial in self.partials)
-            self.partials.append(Partial(place, index, shown.picture))
+            self.partials.append(Partial(place, index, shown.picture, form))
             self.changed.set()
 
 

@@ -52,7 +52,7 @@ def capabilities(profile: Profile, price: Price | None = None, edit: Profile | N
         "input_images_max": edit.input_images_max if edits else 0,
         "mask": edit.mask if edits else None,
         "seed": profile.rows["seed"][0].kind is not Behavior.DROPPED,
-        "streaming_partials": False,
+        "streaming_partials": profile.shows_partials,
         "parameters": parameters,
         "price": priced(price or profile.price),
     }

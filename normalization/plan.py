@@ -77,6 +77,8 @@ class Call:
     mask: Picture | None = None
     previews: int | None = None
     """Pictures in between that somebody waits for, of each; None = nobody follows the work."""
+    previews_format: Format | None = None
+    """The format that they are delivered in; None = as they come."""
 
     @property
     def images(self) -> int:
@@ -134,7 +136,9 @@ class Plan:
 
     def followed(self, previews: int | None) -> Plan:
         """The plan, for somebody who waits for so many pictures in between; None = nobody follows the work."""
-        return replace(self, calls=tuple(replace(call, previews=previews) for call in self.calls))
+        form = None if previews is None else self.finish.format
+        calls = (replace(call, previews=previews, previews_format=form) for call in self.calls)
+        return replace(self, calls=tuple(calls))
 
     @property
     def lossless(self) -> bool:

@@ -231,6 +231,8 @@ class Profile:
     price: Price | None = None
     needs_seed: bool = False
     """The provider draws no seed of its own: where the caller says none, 0 is sent."""
+    shows_partials: bool = False
+    """The provider is known to show pictures in between, to whoever follows a stream."""
     notes: str = ""
 
     def __post_init__(self) -> None:

@@ -122,7 +122,7 @@ class Shown:
     step: int
     steps: int
     picture: bytes | None = None
-    """What it looks like by now, small; a JPEG."""
+    """What it looks like by now, small, in whatever format."""
 
 
 @dataclass(frozen=True, slots=True)

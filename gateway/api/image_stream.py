@@ -21,7 +21,7 @@ from gateway.api.sse import Pieces, event
 from gateway.container import Services
 from gateway.outcome import Delivered, Ended, Order, Outcome, Partial
 from normalization.errors import ImagegateError, InternalError, OperatorError
-from normalization.vocabulary import Applied, Format
+from normalization.vocabulary import Applied
 
 log = logging.getLogger("imagegate.images")
 
@@ -47,7 +47,9 @@ class ImageStream:
                 if outcome is None:
                     for partial in order.progress.partials[partials:]:
                         partials += 1
-                        yield self._partial(order, partial)
+                        shown = await self._partial(order, partial)
+                        if shown is not None:
+                            yield shown
                     # The last one carries what is known at the end, so the newest always waits.
                     while not self.strict and {sent, sent + 1} <= order.progress.made.keys():
                         yield await self._completed(order, order.progress.made[sent], sent)
@@ -63,18 +65,21 @@ class ImageStream:
             log.exception("unexpected error in a stream", exc_info=unexpected)
             yield event("error", InternalError("an unexpected error in the gateway").body())
 
-    def _partial(self, order: Order, partial: Partial) -> Pieces:
-        """What the picture looks like by now, as its provider showed it: small, and a JPEG whatever was asked for."""
+    async def _partial(self, order: Order, partial: Partial) -> Pieces | None:
+        """What the picture looks like by now, small; None where it cannot be shown in the format asked for."""
+        shown = await self.services.dispatcher.driver.finisher.preview(partial.data, partial.format)
+        if shown is None:
+            return None
         finish = order.candidates[0].plan.finish
         data = {
             "created_at": int(time.time()),
             "quality": order.request.quality or "auto",
             "background": order.request.background or "auto",
             "size": "auto" if finish.fit is None else str(finish.fit),
-            "output_format": Format.JPEG.value,
+            "output_format": shown.format.value,
             "partial_image_index": partial.index,
             "image_index": partial.place,
-            "b64_json": pybase64.b64encode(partial.data).decode("ascii"),
+            "b64_json": pybase64.b64encode(shown.data).decode("ascii"),
         }
         return event(f"{self.kind}.partial_image", data)
 

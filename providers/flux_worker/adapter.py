@@ -40,6 +40,9 @@ from providers.flux_worker.words import (
     IMAGE,
     OUT_OF_MEMORY,
     PATH,
+    PREVIEW_FORMATS,
+    PREVIEWS,
+    PREVIEWS_FORMAT,
     SIDE_LEAST,
     SIDE_MULTIPLE,
 )
@@ -72,6 +75,7 @@ class Family:
     """The worker itself makes anew what a mask shows."""
     generates: bool = True
     ours: bool = False
+    previews: bool = False
 
 
 FULL = Family()
@@ -143,6 +147,7 @@ class FluxWorker:
             masks=facts.masks,
             generates="generate" in facts.modes,
             ours=True,
+            previews=PREVIEWS in facts.abilities,
         )
 
     def _profile(self, model: str, family: Family) -> Profile:
@@ -161,6 +166,7 @@ class FluxWorker:
             tolerates=FAMILY_OPTIONS,
             reserved=frozenset({"output_format"}),
             price=FREE,
+            shows_partials=family.previews,
             notes="A worker of your own: GPU time, no price.",
         )
 
@@ -173,11 +179,15 @@ class FluxWorker:
 
     def submit(self, call: Call, attempt: str) -> WireRequest:
         json = dict(call.payload) if not call.pictures else {**call.payload, "input": [_message(call)]}
-        if self._known.of(str(call.payload.get("model"))) is None:
+        facts = self._known.of(str(call.payload.get("model")))
+        if facts is None:
             return WireRequest("POST", PATH, json=json)
         extras: dict[str, Any] = {} if call.mask is None else {"mask": Inline(call.mask)}
         if call.previews:
-            extras["previews"] = call.previews
+            extras[PREVIEWS] = call.previews
+            form = None if call.previews_format is None else call.previews_format.value
+            if form in PREVIEW_FORMATS and PREVIEWS_FORMAT in facts.abilities:
+                extras[PREVIEWS_FORMAT] = form
         if extras:
             json["imagegate"] = extras
         if call.previews is None:

@@ -25,6 +25,8 @@ class Facts:
     references_most: int
     guided: bool
     negative: bool
+    abilities: frozenset[str] = frozenset()
+    """What it can do beyond MAX's wire, in its own words."""
 
     @property
     def masks(self) -> bool:
@@ -83,4 +85,5 @@ def _facts(told: Mapping[str, Any]) -> Facts:
         references_most=most if isinstance(most, int) and most > 0 else 0,
         guided=told.get("guided") is not False,
         negative=told.get("negative") is not False,
+        abilities=frozenset(ability for ability in sequence(told.get("abilities")) if isinstance(ability, str)),
     )

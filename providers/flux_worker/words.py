@@ -32,6 +32,11 @@ OUT_OF_MEMORY = "worker_oom"
 WORKER_HEADER = "x-imagegate-worker"
 """On every answer of this repository's worker, and of no other: its version."""
 
+PREVIEWS, PREVIEWS_FORMAT = "previews", "previews_format"
+"""Under `imagegate` of a request, and among the abilities of a worker that reads them: how many small pictures of how
+far each picture is, and their format."""
+PREVIEW_FORMATS = ("png", "jpeg", "webp")
+
 PROGRESS = "imagegate:progress"
 PARTIAL = "imagegate:partial_image"
 """Events of its streams before the last: a step of a picture, and a step with a small picture of how far it is."""

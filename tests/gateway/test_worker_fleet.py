@@ -20,6 +20,7 @@ import pytest
 from openai.types import ImageGenPartialImageEvent
 from PIL import Image
 
+from providers.flux_worker.worker import pictures
 from tests.given import painted
 from tests.providers.fake_engine import KLEIN, FakeEngine, colour
 from tests.providers.test_worker_program import program
@@ -98,18 +99,62 @@ def test_partial_pictures_reach_the_official_client_before_the_end(tmp_path: Pat
             kinds.append(event.type)
             if isinstance(event, ImageGenPartialImageEvent):
                 indices.append(event.partial_image_index)
-                assert opened(event.b64_json).format == "JPEG"
+                assert opened(event.b64_json).format == event.output_format.upper() == "PNG"
         assert kinds == ["image_generation.partial_image"] * 2 + ["image_generation.completed"]
         assert indices == [0, 1]
 
 
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp", "avif", "gif"])
+def test_partial_pictures_have_the_format_that_was_asked_for(tmp_path: Path, engine: FakeEngine, form: str) -> None:
+    with worker(engine) as one, gateway(tmp_path, one.base) as client:
+        stream = client.images.generate(
+            model="klein", prompt="a fox", size="256x256", stream=True, partial_images=1,
+            extra_body={"steps": 50, "output_format": form},
+        )  # fmt: skip
+        engine.going.clear()
+        threading.Timer(0.3, engine.going.set).start()
+        partial, *_ = events = list(stream)
+    assert [event.type for event in events] == ["image_generation.partial_image", "image_generation.completed"]
+    assert [event.output_format for event in events] == [form, form]
+    assert opened(partial.b64_json).format == form.upper()
+    assert engine.seen[-1].previews == 1
+
+
+def test_what_is_no_picture_is_not_shown_as_one(
+    tmp_path: Path, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "preview", lambda image, form: b"no picture")
+    with worker(engine) as one, gateway(tmp_path, one.base) as client:
+        stream = client.images.generate(
+            model="klein", prompt="a fox", size="256x256", stream=True, partial_images=3, extra_body={"steps": 50}
+        )
+        assert [event.type for event in stream] == ["image_generation.completed"]
+
+
+def test_a_model_says_that_it_shows_partial_pictures_once_its_worker_has_said_so(
+    tmp_path: Path, engine: FakeEngine
+) -> None:
+    loading = FakeEngine(ready=False)
+    with worker(loading) as one, served(settings_of(tmp_path, config(one.base))) as base:
+        before = httpx.get(f"{base}/models/klein", timeout=20).json()
+    assert before["capabilities"]["streaming_partials"] is False
+    with worker(engine) as one, gateway(tmp_path, one.base) as client:
+        known = httpx.get(f"{client.base_url}models/klein", timeout=20).json()
+    assert known["capabilities"]["streaming_partials"] is True
+    assert [route["streaming_partials"] for route in known["capabilities"]["routes"]] == [True]
+
+
 def test_partial_pictures_reach_a_response_too(tmp_path: Path, engine: FakeEngine) -> None:
     with worker(engine) as one, gateway(tmp_path, one.base) as client:
-        tool: Any = {"type": "image_generation", "partial_images": 1, "size": "256x256", "model": "klein"}
+        tool: Any = {"type": "image_generation", "partial_images": 1, "size": "256x256", "output_format": "webp"}
         stream = client.responses.create(model="klein", input="a fox", tools=[tool], stream=True)
-        kinds = [event.type for event in stream]
+        events = list(stream)
+    kinds = [event.type for event in events]
     partial = kinds.index("response.image_generation_call.partial_image")
     assert partial < kinds.index("response.image_generation_call.completed")
+    shown = events[partial].model_dump()
+    assert shown["output_format"] == "webp"
+    assert opened(shown["partial_image_b64"]).format == "WEBP"
 
 
 def test_without_a_stream_nobody_pays_for_partial_pictures(tmp_path: Path, engine: FakeEngine) -> None:

@@ -208,6 +208,8 @@ def test_a_model_says_the_best_of_its_routes() -> None:
     assert (both["n_native"], both["input_images_max"], both["mask"], both["seed"]) == (4, 8, "native", True)
     assert both["formats_native"] == ["png", "jpeg"]
     assert both["streaming_partials"] is False
+    showing = capabilities(replace(WORKER, shows_partials=True))
+    assert union([capabilities(WORKER), showing])["streaming_partials"] is True
     assert both["price"] is None
     assert both["parameters"]["negative_prompt"] == "converted"
     assert both["parameters"]["aspect_ratio"] == "passthrough"

@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from PIL import Image
 
 from normalization.errors import ModerationBlocked, RejectedByProvider, UpstreamBusy, UpstreamUnavailable
 from normalization.plan import Call
+from normalization.vocabulary import Format
 from providers.base import Broken, Done, Failed, Options, Reply, Seen, Shown, WireReply
 from providers.bodies import encode
 from providers.flux_worker.adapter import FluxWorker
@@ -87,6 +89,7 @@ async def test_until_it_has_looked_everything_is_sent_as_max_documents_it(served
     adapter = FluxWorker(Options(name="p"))
     plain = adapter.profile(MODEL, 2)
     assert (plain.input_images_max, plain.mask, plain.count.batch_seeds) == (1, "emulated", False)
+    assert not plain.shows_partials
     call = replace(call_of(adapter, MODEL, seed=7), previews=2)
     assert not {"stream", "imagegate"} & body_of(adapter, call).keys()
     reply, shown = await made(adapter, served, call)
@@ -154,6 +157,29 @@ async def test_who_follows_is_shown_steps_and_partial_pictures(served: Served) -
     picture = shown[0].picture
     assert picture is not None
     assert Image.open(io.BytesIO(picture)).format == "JPEG"
+
+
+@pytest.mark.parametrize(
+    ("asked", "sent"), [("png", "png"), ("jpeg", "jpeg"), ("webp", "webp"), ("avif", None), ("gif", None)]
+)
+async def test_partial_pictures_are_asked_for_in_the_format_that_is_wanted(
+    served: Served, asked: str, sent: str | None
+) -> None:
+    adapter = await ours(served)
+    call = replace(call_of(adapter, MODEL), previews=2, previews_format=Format(asked))
+    extras = body_of(adapter, call)["imagegate"]
+    assert extras == ({"previews": 2} if sent is None else {"previews": 2, "previews_format": sent})
+
+
+def test_a_worker_that_does_not_know_formats_of_previews_is_not_asked_for_one() -> None:
+    adapter, header = FluxWorker(Options(name="p")), {"x-imagegate-worker": "1"}
+    then = adapter.seen("http://w", WireReply(200, b"{}", header), adapter.look()).then
+    assert then is not None
+    told = {"data": [{"id": MODEL, "imagegate": {"modes": ["generate"], "abilities": ["stream", "previews"]}}]}
+    adapter.seen("http://w", WireReply(200, orjson.dumps(told), header), then)
+    call = replace(call_of(adapter, MODEL), previews=2, previews_format=Format.PNG)
+    assert body_of(adapter, call)["imagegate"] == {"previews": 2}
+    assert adapter.profile(MODEL).shows_partials
 
 
 async def test_several_pictures_and_a_mask_go_out_where_they_are_taken(served: Served, engine: FakeEngine) -> None:

@@ -140,6 +140,7 @@ def test_every_format_of_the_wire_is_made(client: httpx.Client, form: str) -> No
         ({"input": []}, "input"),
         ({"input": message(prompt="x") * 2}, "input"),
         ({"imagegate": {"previews": 4}}, "previews"),
+        ({"imagegate": {"previews_format": "avif"}}, "previews_format"),
         ({"imagegate": {"unheard": 1}}, "unheard"),
         ({"imagegate": {"seeds": [1, 2]}}, "imagegate.seeds"),
         ({"imagegate": {"mask": "data:,"}}, "imagegate.mask"),

@@ -74,6 +74,14 @@ def test_partial_pictures_come_before_the_end_and_are_small(client: httpx.Client
     assert all(abs(one - other) < 5 for one, other in zip(pixel, (red, green, blue), strict=True))
 
 
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
+def test_partial_pictures_have_the_format_that_was_asked_for(client: httpx.Client, form: str) -> None:
+    events, _ = streamed(client, body(steps=4, ours={"previews": 1, "previews_format": form}))
+    (partial,) = (data for name, data in events if name == PARTIAL)
+    assert partial["output_format"] == form
+    assert Image.open(io.BytesIO(base64.b64decode(partial["partial_image_b64"]))).format == form.upper()
+
+
 def test_trouble_after_the_first_event_is_an_event_too(client: httpx.Client, engine: FakeEngine) -> None:
     engine.fails.append(OutOfMemory())
     events, others = streamed(client, body())

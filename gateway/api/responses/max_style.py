@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.api.responses.envelope import usage_of
 from gateway.api.responses.shown import Event, Shown, Told
+from normalization.pictures.finish import Finished
 from normalization.vocabulary import Applied, Behavior
 
 
@@ -66,7 +67,7 @@ class MaxStyle:
             ("response.content_part.done", {**place, "part": _part(shown)}),
         ]
 
-    def partial(self, index: int, picture: bytes) -> list[Event]:
+    def partial(self, index: int, picture: Finished) -> list[Event]:
         return []  # MAX's wire has no place for it
 
     def closing(self) -> list[Event]:

@@ -26,6 +26,7 @@ from gateway.routing import Resolved
 from gateway.services.intake import Given
 from normalization.errors import InvalidType, InvalidValue, ModelNotFound
 from normalization.parameters import BY_NAME, Parameter
+from normalization.pictures.finish import Finished
 from normalization.values import read_value
 from normalization.vocabulary import Applied, Behavior, ImageRequest
 
@@ -205,10 +206,10 @@ class ToolStyle:
     def arrived(self, index: int, shown: Shown) -> list[Event]:
         return []
 
-    def partial(self, index: int, picture: bytes) -> list[Event]:
+    def partial(self, index: int, picture: Finished) -> list[Event]:
         kind, data = self._event("partial_image")
-        told = {"partial_image_index": index, "partial_image_b64": pybase64.b64encode(picture).decode("ascii")}
-        return [(kind, {**data, **told, "output_format": "jpeg"})]
+        told = {"partial_image_index": index, "partial_image_b64": pybase64.b64encode(picture.data).decode("ascii")}
+        return [(kind, {**data, **told, "output_format": picture.format.value})]
 
     def closing(self) -> list[Event]:
         return [self._event("completed")]

@@ -12,6 +12,7 @@ from gateway.api.responses.writing import Marks
 from gateway.container import Services
 from gateway.outcome import Delivered, Link, Order, Outcome
 from normalization.errors import OperatorError
+from normalization.pictures.finish import Finished
 
 log = logging.getLogger("imagegate.images")
 
@@ -75,8 +76,8 @@ class Style(Protocol):
         """Events when the picture at `index` is there."""
         ...
 
-    def partial(self, index: int, picture: bytes) -> list[Event]:
-        """Events when a picture in between, number `index`, is there: a small JPEG."""
+    def partial(self, index: int, picture: Finished) -> list[Event]:
+        """Events when a picture in between, number `index`, is there, small and in the format asked for."""
         ...
 
     def closing(self) -> list[Event]:

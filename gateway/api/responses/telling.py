@@ -14,11 +14,11 @@ from gateway.api.answer import described, outcome_headers
 from gateway.api.carrying import too_few
 from gateway.api.image_stream import watched
 from gateway.api.responses.envelope import Resource
-from gateway.api.responses.shown import Shelf, Shown, Style, Told
+from gateway.api.responses.shown import Event, Shelf, Shown, Style, Told
 from gateway.api.responses.writing import Marks, named
 from gateway.api.sse import DONE, Pieces
 from gateway.container import Services
-from gateway.outcome import Answer, Delivered, Ended, Order, Outcome, Piece
+from gateway.outcome import Answer, Delivered, Ended, Order, Outcome, Partial, Piece
 from gateway.resuming import listed_applied
 from gateway.services.responses import KeptPicture, KeptResponse
 from normalization.errors import ImagegateError, InternalError, OperatorError
@@ -134,7 +134,7 @@ class Telling:
                 async for outcome in outcomes:
                     for partial in order.progress.partials[partials:] if outcome is None else ():
                         partials += 1
-                        for told in self.style.partial(partial.index, partial.data):
+                        for told in await self._between(partial):
                             yield self._event(*told)
                     arrived = await self._arrived(order, outcome, len(shown))
                     events = self._shown(len(shown), arrived)
@@ -149,6 +149,10 @@ class Telling:
             last = await self._failed(InternalError("an unexpected error in the gateway"))
         for event in last:
             yield event
+
+    async def _between(self, partial: Partial) -> list[Event]:
+        picture = await self.services.dispatcher.driver.finisher.preview(partial.data, partial.format)
+        return [] if picture is None else self.style.partial(partial.index, picture)
 
     async def _arrived(self, order: Order, outcome: Outcome | None, sent: int) -> list[Shown]:
         """What can be shown now, in order. Places are shown without a gap as long as one of them may still come."""

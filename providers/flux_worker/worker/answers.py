@@ -73,11 +73,12 @@ class Answering:
         data = {"image_index": told.place, "step": progress.step, "steps": progress.steps}
         if progress.preview is None:
             return self._event(PROGRESS, data)
-        picture = await self.codecs.run(partial(pictures.preview, progress.preview))
+        form = self.asked.previews_form
+        picture = await self.codecs.run(partial(pictures.preview, progress.preview, form))
         index = shown.get(told.place, 0)
         shown[told.place] = index + 1
         more = {"partial_image_index": index, "partial_image_b64": pictures.in_base64(picture)}
-        return self._event(PARTIAL, {**data, **more, "output_format": "jpeg"})
+        return self._event(PARTIAL, {**data, **more, "output_format": form})
 
     def _succeeded(self, made: Made | Exception) -> Made:
         if isinstance(made, Made):

@@ -98,12 +98,15 @@ def encode(image: Image.Image, form: Form, origin: Origin) -> bytes:
     return into.getvalue()
 
 
-def preview(image: Image.Image) -> bytes:
-    """A small JPEG: it is looked at for a second."""
+def preview(image: Image.Image, form: Form = "jpeg") -> bytes:
+    """A small picture, which is looked at for a second."""
     small = image.convert("RGB")
     small.thumbnail((PREVIEW_SIDE_MOST, PREVIEW_SIDE_MOST))
     into = BytesIO()
-    small.save(into, "JPEG", quality=80)
+    if form == "png":
+        small.save(into, "PNG", compress_level=1)
+    else:
+        small.save(into, form, quality=80)
     return into.getvalue()
 
 

@@ -51,6 +51,7 @@ class Asked:
     form: Form
     by_url: bool
     stream: bool
+    previews_form: Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Reader:
             form=form,
             by_url=bare or options.response_format == "url",
             stream=bool(ours.stream),
+            previews_form=ours.imagegate.previews_format,
         )
 
     def _parsed(self, kind: type[_M], given: Mapping[str, Any]) -> _M:

@@ -6,12 +6,13 @@ MAX ignores unknown keys at top level (docs.modular.com, "Image generation"), so
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from providers.flux_worker.protocol import Error, ErrorBody
 from providers.flux_worker.words import SEED_MOST
+from providers.flux_worker.worker.pictures import Form
 from providers.flux_worker.worker.work import Mode, Model, Quality
 
 PREVIEWS_MOST = 3
@@ -32,6 +33,7 @@ class Extras(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     previews: Annotated[int, Field(ge=0, le=PREVIEWS_MOST)] = 0
+    previews_format: Form = "jpeg"
     quality: Quality = "exact"
     mask: str | None = None
     """A data: URI. Transparent pixels, or white ones where it has no transparency, are made anew."""
@@ -66,9 +68,9 @@ class Refusal(Exception):
         return {} if self.retry_after is None else {"Retry-After": str(max(1, round(self.retry_after)))}
 
 
-Ability = Literal["stream", "previews", "mask", "seeds", "quality", "pictures"]
+Ability = Literal["stream", "previews", "previews_format", "mask", "seeds", "quality", "pictures"]
 
-ABILITIES: tuple[Ability, ...] = ("stream", "previews", "mask", "seeds", "quality", "pictures")
+ABILITIES: tuple[Ability, ...] = get_args(Ability)
 """What a client may use beyond MAX's own wire; a later worker may know more."""
 
 
