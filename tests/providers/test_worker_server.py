@@ -14,7 +14,7 @@ import httpx
 import pytest
 from PIL import Image, PngImagePlugin
 
-from providers.flux_worker.protocol import ErrorBody, Response
+from providers.flux_worker.protocol import Response
 from providers.flux_worker.worker.desk import Serving
 from providers.flux_worker.worker.pictures import from_data_uri
 from providers.flux_worker.worker.reading import Bounds
@@ -22,8 +22,7 @@ from providers.flux_worker.worker.shelf import Full, Shelf
 from providers.flux_worker.worker.work import BadPicture, OutOfMemory
 from tests.providers.fake_engine import KLEIN, FakeEngine, colour
 from tests.providers.worker_served import Served, worker
-
-MODEL = KLEIN.id
+from tests.providers.worker_wire import MODEL, body, data_uri, error, message, pictures, post
 
 
 @pytest.fixture
@@ -41,36 +40,6 @@ def served(engine: FakeEngine) -> Iterator[Served]:
 def client(served: Served) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=served.base, timeout=20, trust_env=False) as client:
         yield client
-
-
-def body(prompt: Any = "a red fox", *, seed: int | None = 7, ours: Any = None, **options: Any) -> dict[str, Any]:
-    said = {"model": MODEL, "input": prompt, "provider_options": {"image": {"output_format": "png", **options}}}
-    return said | ({} if seed is None else {"seed": seed}) | ({} if ours is None else {"imagegate": ours})
-
-
-def data_uri(image: Image.Image, form: str = "PNG") -> str:
-    into = io.BytesIO()
-    image.save(into, form)
-    return f"data:image/{form.lower()};base64,{base64.b64encode(into.getvalue()).decode()}"
-
-
-def message(*uris: str, prompt: str = "make it night") -> list[dict[str, Any]]:
-    parts = [{"type": "input_image", "image_url": uri} for uri in uris]
-    return [{"role": "user", "content": [*parts, {"type": "input_text", "text": prompt}]}]
-
-
-def post(client: httpx.Client, said: Any, **headers: str) -> httpx.Response:
-    return client.post("/v1/responses", json=said, headers=headers)
-
-
-def pictures(answer: httpx.Response) -> list[Image.Image]:
-    content = answer.json()["output"][0]["content"]
-    return [Image.open(io.BytesIO(base64.b64decode(part["image_data"]))) for part in content]
-
-
-def error(answer: httpx.Response) -> dict[str, Any]:
-    found: dict[str, Any] = ErrorBody.model_validate(answer.json()).model_dump()["error"]
-    return found
 
 
 def test_an_answer_is_max_s_own_and_a_png_tells_how_it_came_about(client: httpx.Client) -> None:
