@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from providers.flux_worker.worker.fleet import devices
-from tests.providers.test_worker_server import body
+from tests.providers.worker_wire import body
 
 
 @dataclass
