@@ -16,8 +16,8 @@ from providers.flux_worker.protocol import Response
 from providers.flux_worker.words import PARTIAL, PROGRESS
 from providers.flux_worker.worker.work import OutOfMemory
 from tests.providers.fake_engine import FakeEngine, colour
-from tests.providers.worker_wire import body
 from tests.providers.worker_served import worker
+from tests.providers.worker_wire import body
 
 
 @pytest.fixture
