@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from gateway.api.account import Account
 from gateway.services.attempts import new_id
 from gateway.services.ledger import Entry, Ledger
+from gateway.services.notebook import Notebook
 from normalization.errors import OperatorError
 
 log = logging.getLogger("imagegate.ledger")
@@ -17,16 +19,28 @@ class Bookkeeper:
     """Enters what asked for pictures and said who it is: what only reads, dry runs and strangers buy nothing. For one
     event loop."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, notebook: Notebook) -> None:
         self._ledger = ledger
+        self._notebook = notebook
         self._entering: set[asyncio.Task[None]] = set()
 
     def keep(self, account: Account) -> None:
         """A request is over."""
         if account.known and account.generates:
-            task = asyncio.ensure_future(self._enter(entry_of(account)))
+            entry = entry_of(account)
+            self._notebook.note(entry)
+            task = asyncio.ensure_future(self._enter(entry))
             self._entering.add(task)
             task.add_done_callback(self._entering.discard)
+
+    async def catch_up(self, written: Callable[[], Awaitable[None]]) -> None:
+        """Enter what processes that are gone had noted. `written`: returns when all that was entered is on record.
+        Raises StorageFull or StateUnavailable."""
+        for path, entries in self._notebook.left():
+            for entry in entries:
+                await self._ledger.enter(entry)
+            await written()
+            self._notebook.drop(path)
 
     async def close(self) -> None:
         """Return when all that was kept is entered."""

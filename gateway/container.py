@@ -34,6 +34,7 @@ from gateway.services.codecs import CodecPool, PoolSettings
 from gateway.services.gates import GateFull
 from gateway.services.hosting import Hosting
 from gateway.services.intake import Intake
+from gateway.services.notebook import Notebook
 from gateway.services.sharing import TALLY, Alone, Sharing
 from gateway.services.signing import Signer, key_from_text, load_or_make_key
 from gateway.services.spool import Spool
@@ -109,6 +110,7 @@ class Services:
         self.spool: Spool
         self.intake: Intake
         self.state: State
+        self.notebook: Notebook
         self.books: Bookkeeper
         self.journal: Journal
         REDACTOR.learn(secrets_of(settings))
@@ -225,7 +227,9 @@ class Services:
         self.signer = Signer([key], ttl=settings.storage.url_ttl_seconds)
         self.storage = await open_storage(settings)
         self.state = await open_state(settings, self.redis)
-        self.books = Bookkeeper(self.state.ledger)
+        self.notebook = Notebook(data_dir)
+        self.books = Bookkeeper(self.state.ledger, self.notebook)
+        await self.books.catch_up(self.state.attempts.ping)
         self.keepers.append(self.books.keep)
 
     async def _renew(self) -> None:
@@ -359,6 +363,7 @@ class Services:
         await self.pool.close()
         await self.books.close()
         await self.state.close()
+        self.notebook.close(entered=not self.state.attempts.unwritten)
         await self.storage.close()
         await asyncio.to_thread(self.traces.close)
         self.sharing.close()

@@ -23,6 +23,7 @@ from gateway.services.generations import Ages
 from gateway.services.generations_sqlite import SqliteGenerations
 from gateway.services.ledger import Entry, Group, Row
 from gateway.services.ledger_sqlite import SqliteLedger
+from gateway.services.notebook import Notebook
 from normalization.errors import Charge, StateUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -346,7 +347,7 @@ async def test_the_ledger_is_there_after_a_restart(tmp_path: Path) -> None:
 
 async def test_only_who_is_known_and_asks_for_pictures_is_entered(tmp_path: Path) -> None:
     async with opened(tmp_path) as here:
-        books = Bookkeeper(here.ledger)
+        books = Bookkeeper(here.ledger, Notebook(tmp_path))
         for known, generates in ((True, True), (True, False), (False, True)):
             books.keep(Account("req", "POST", "/v1/images/generations", known=known, generates=generates))
         await books.close()
@@ -357,7 +358,7 @@ async def test_a_request_that_cannot_be_entered_is_logged_and_hurts_nobody(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with opened(tmp_path) as here:
-        books = Bookkeeper(here.ledger)
+        books = Bookkeeper(here.ledger, Notebook(tmp_path))
     books.keep(Account("req_late", "POST", "/v1/images/generations", known=True, generates=True))
     await books.close()
     assert "could not be entered" in caplog.text
