@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from gateway.config.load import load
+from tests.gateway.test_workers import refused
 from tests.gateway.together import KEY, Busy, ask, together, until
 from tests.redis_server import RedisServer, redis_server
 from tests.served import served
@@ -105,6 +106,17 @@ def test_without_redis_pictures_are_made_but_no_key_of_a_client_is_claimed(tmp_p
         keyed = {"idempotency-key": "order 1"}
         until("it is there again", lambda: ask(client, headers=keyed).status_code == 200)
         assert "idempotent-replayed" in ask(client, headers=keyed).headers
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_database_that_redis_does_not_have_stops_the_start(
+    tmp_path: Path, upstream: Busy, redis: RedisServer, workers: str
+) -> None:
+    config = configured(tmp_path, upstream, redis.url().replace("/0?", "/99?"))
+    data = ("--data-dir", str(tmp_path / "data"))
+    code, said = refused("--config", str(config), "--workers", workers, *data)
+    assert code == 2
+    assert said.splitlines()[-1].startswith("state.url: Redis cannot be used: ERR: it has no database of this number;")
 
 
 def test_workers_of_one_replica_count_with_those_of_another(tmp_path: Path, upstream: Busy, redis: RedisServer) -> None:
