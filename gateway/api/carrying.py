@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import time
 from collections.abc import AsyncIterator
 from functools import partial
@@ -22,6 +21,7 @@ from gateway.journal import Claim, Journal
 from gateway.ordering import Prepared
 from gateway.outcome import Delivered, Link, Order, Outcome, ResponseFormat, Writing
 from gateway.receipt import receipt
+from gateway.services.chance import random_bytes
 from gateway.services.generations import NewGeneration
 from normalization.errors import GenerationFailed, ImagegateError, InternalError, OperatorError
 
@@ -76,7 +76,7 @@ def _note(noted: Account, job: Job) -> None:
 def _order(request: Request, caller: Caller, prepared: Prepared, writing: Writing, submit_by: float) -> Order:
     claim: Claim | None = getattr(request.state, "claim", None)
     generation = NewGeneration(
-        id=f"gen_{secrets.token_hex(16)}",
+        id=f"gen_{random_bytes().hex()}",
         request_id=request.state.request_id,
         key_name=caller.name,
         endpoint=request.url.path,

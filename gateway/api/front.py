@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,6 +17,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.account import UNKNOWN, Account, Kept
+from gateway.services.chance import random_bytes
 from gateway.services.spool import request_scope
 from gateway.telemetry.context import of_request
 from gateway.telemetry.traces import Traces
@@ -60,7 +60,7 @@ class Front:
             await self.app(scope, receive, send)
             return
         state: dict[str, Any] = scope.setdefault("state", {})
-        state["request_id"] = f"req_{secrets.token_hex(16)}"
+        state["request_id"] = f"req_{random_bytes().hex()}"
         state["headers"] = {}
         state["late_headers"] = None
         account = state["account"] = Account(state["request_id"], scope["method"], scope["path"])

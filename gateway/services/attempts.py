@@ -10,12 +10,12 @@ on it; whoever takes it over raises its fence, and what the earlier holder still
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from gateway.services.budgets import Allotment
+from gateway.services.chance import random_bytes
 from gateway.services.generations import NewGeneration, Orphan
 from normalization.errors import Charge
 from normalization.vocabulary import Operation
@@ -35,7 +35,7 @@ def new_id(now: float | None = None) -> str:
     """A new ULID: 26 characters, 48 bits of milliseconds (`now`: epoch seconds, default the clock's) that make it
     sortable, and 80 random bits that make it unguessable."""
     milliseconds = int((time.time() if now is None else now) * 1000)
-    value = milliseconds << 80 | int.from_bytes(os.urandom(10), "big")
+    value = milliseconds << 80 | int.from_bytes(random_bytes()[:10], "big")
     return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
 
 
