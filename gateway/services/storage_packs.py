@@ -29,6 +29,8 @@ BATCH_BYTES = 1024 * 1024
 ZEROS = bytes(BATCH_BYTES)
 HEAD_BYTES = 16
 """No format of pictures begins with so many zeros: they tell that a picture was deleted."""
+GATHER_SECONDS = 0.02
+"""Between two writes, unless much waits: a way to a thread and back costs more than to write a small picture."""
 IOV_MOST = 512
 """Pieces that one call writes; the system's own limit is 1024."""
 
@@ -37,7 +39,7 @@ _NAME = re.compile(r"([0-9a-f]{32})-([0-9a-f]{1,12})-([0-9a-f]{1,10})\.([a-z]+)"
 
 class Packs:
     """The packs in a folder, for one event loop. This process writes into one of its own, one call at a time; what
-    comes meanwhile goes with the next."""
+    comes meanwhile, or soon after, goes with the next."""
 
     def __init__(self, folder: Path, pool: ThreadPoolExecutor, make_room: Callable[[int], None]) -> None:
         """`make_room` raises where the disk has no room for so many bytes; it blocks."""
@@ -47,46 +49,64 @@ class Packs:
         self._pack = _Pack(folder)
         self._waiting: list[tuple[Sequence[memoryview], asyncio.Future[tuple[str, int]]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._rested = 0.0
+        """When little may be written again, on the loop's clock."""
 
     async def put(self, pieces: Sequence[memoryview], format: Format) -> str:
         """Keep a picture and return its name. Raises OSError, and what `make_room` does."""
         place: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
         self._waiting.append((pieces, place))
-        if self._writing is None:
-            self._writing = asyncio.create_task(self._write())
+        self._write_when_due()
         pack, offset = await place
-        return f"{pack}-{offset:x}-{sum(piece.nbytes for piece in pieces):x}.{format.extension}"
+        return f"{pack}-{offset:x}-{_size(pieces):x}.{format.extension}"
+
+    def _write_when_due(self) -> None:
+        """Write at once what comes alone or is much, and small pictures that follow each other together."""
+        if self._writing is not None or not self._waiting:
+            return
+        loop = asyncio.get_running_loop()
+        rest = self._rested - loop.time()
+        if rest > 0 and sum(_size(pieces) for pieces, _ in self._waiting) < BATCH_BYTES:
+            self._timer = self._timer or loop.call_later(rest, self._begin)
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._writing = None, asyncio.create_task(self._write())
 
     async def _write(self) -> None:
-        run = asyncio.get_running_loop().run_in_executor
+        loop = asyncio.get_running_loop()
         try:
-            while self._waiting:
-                batch = self._next()
-                try:
-                    if self._pack.full:
-                        old, self._pack = self._pack, _Pack(self._folder)
-                        old.close()
-                    offsets = await run(self._pool, self._append, [pieces for pieces, _ in batch])
-                except (OSError, OperatorError) as error:
-                    _tell(batch, error)
-                    continue
-                for (_, place), offset in zip(batch, offsets, strict=True):
-                    if not place.done():
-                        place.set_result((self._pack.name, offset))
+            batch = self._next()
+            try:
+                if self._pack.full:
+                    old, self._pack = self._pack, _Pack(self._folder)
+                    old.close()
+                offsets = await loop.run_in_executor(self._pool, self._append, [pieces for pieces, _ in batch])
+            except (OSError, OperatorError) as error:
+                _tell(batch, error)
+                return
+            for (_, place), offset in zip(batch, offsets, strict=True):
+                if not place.done():
+                    place.set_result((self._pack.name, offset))
         finally:
-            self._writing = None
+            self._writing, self._rested = None, loop.time() + GATHER_SECONDS
+            self._write_when_due()
 
     def _next(self) -> list[tuple[Sequence[memoryview], asyncio.Future[tuple[str, int]]]]:
         """What goes with the next call: small pictures together, so that large ones are soon let go of."""
         count, size = 0, 0
         while count < len(self._waiting) and (not count or size < BATCH_BYTES):
-            size += sum(piece.nbytes for piece in self._waiting[count][0])
+            size += _size(self._waiting[count][0])
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 
     def _append(self, pictures: list[Sequence[memoryview]]) -> list[int]:
-        self._make_room(sum(piece.nbytes for pieces in pictures for piece in pieces))
+        self._make_room(sum(map(_size, pictures)))
         return self._pack.append(pictures)
 
     def open(self, name: str) -> FileStored | None:
@@ -155,7 +175,7 @@ class _Pack:
         offsets, position = [], self._end
         for pieces in pictures:
             offsets.append(position)
-            position += sum(piece.nbytes for piece in pieces)
+            position += _size(pieces)
         left = [piece for pieces in pictures for piece in pieces if piece.nbytes]
         at = self._end
         while left:
@@ -183,6 +203,10 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
         yield file
     finally:
         os.close(file)
+
+
+def _size(pieces: Sequence[memoryview]) -> int:
+    return sum(piece.nbytes for piece in pieces)
 
 
 def _tell(batch: Sequence[tuple[Sequence[memoryview], asyncio.Future[tuple[str, int]]]], error: Exception) -> None:
