@@ -182,7 +182,6 @@ def test_an_unknown_model_is_a_404_with_the_nearest_names(base: str) -> None:
     ("method", "path", "status", "code"),
     [
         ("GET", "/nothing", 404, "not_found"),
-        ("GET", "/", 404, "not_found"),
         ("GET", "/v1/images/generations", 405, "method_not_allowed"),
         ("DELETE", "/v1/models", 405, "method_not_allowed"),
         ("GET", "/v1/images/files/..%2f..%2fimagegate.sqlite3?exp=99999999999&sig=a", 404, "not_found"),
