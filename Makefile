@@ -27,6 +27,9 @@ WORKER_VENV := .venv-worker
 WORKER := $(WORKER_VENV)/.worker-installed
 WORKER_PIP = $(WORKER_VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-input
 TORCH ?= torch==2.13.0
+RAY_VENV := .venv-ray
+RAY := $(RAY_VENV)/.ray-installed
+PURELIB = 'import sysconfig; print(sysconfig.get_path("purelib"))'
 RUNTIME := $(VENV)/.runtime-installed
 DEV := $(VENV)/.dev-installed
 # Clients of the gateway that the tests run unmodified, each in a folder of its own; Node is there for those of npm.
@@ -105,6 +108,21 @@ test-worker: $(WORKER) ## run the FLUX worker's tests, on the CPU and with tiny 
 	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 IMAGEGATE_WORKER_TESTS=1 \
 		$(WORKER_VENV)/bin/python -m pytest -n $(WORKERS) tests/worker $(ARGS)
 
+# What Ray needs lies beside the worker's environment and over it: torch is not installed twice.
+$(RAY): requirements/ray.txt $(WORKER)
+	@echo "installing Ray Serve into $(RAY_VENV)"
+	@test -x $(RAY_VENV)/bin/pip || $(WORKER_VENV)/bin/python -m venv $(RAY_VENV)
+	@$(RAY_VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+		--require-hashes --only-binary :all: --no-deps -r requirements/ray.txt
+	@printf 'import site; site.addsitedir("%s")\n' "$$($(WORKER_VENV)/bin/python -c $(PURELIB))" \
+		> "$$($(RAY_VENV)/bin/python -c $(PURELIB))/imagegate-worker.pth"
+	@touch $@
+
+.PHONY: test-ray
+test-ray: $(RAY) ## start the FLUX worker under Ray Serve, on the CPU (ARGS chooses)
+	@OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 IMAGEGATE_RAY_TESTS=1 \
+		$(RAY_VENV)/bin/python -m pytest -n 0 tests/worker_ray $(ARGS)
+
 .PHONY: check
 check: $(DEV) ## lint, types, layers, docs in step, licences, sizes
 	@$(BIN)/python -m scripts.check
@@ -148,6 +166,8 @@ lock: $(DEV) ## compile requirements/*.txt from pyproject.toml (ARGS=--upgrade: 
 		$(COMPILE) - --output-file requirements/build.txt $(ARGS)
 	@$(COMPILE) pyproject.toml --extra worker --constraints requirements/runtime.txt \
 		--overrides requirements/worker-overrides.txt --output-file requirements/worker.txt $(ARGS)
+	@$(COMPILE) pyproject.toml --extra ray --constraints requirements/runtime.txt --constraints requirements/worker.txt \
+		--constraints requirements/dev.txt --output-file requirements/ray.txt $(ARGS)
 	@for client in langchain node openai-1 redis; do \
 		$(COMPILE) --group $$client --output-file requirements/client-$$client.txt $(ARGS); done
 	@$(NODE)
@@ -155,5 +175,5 @@ lock: $(DEV) ## compile requirements/*.txt from pyproject.toml (ARGS=--upgrade: 
 
 .PHONY: clean
 clean: ## remove what can be made again, .venv included; pictures and state stay
-	rm -rf $(VENV) $(WORKER_VENV) $(CLIENTS) $(JS)/node_modules .bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
+	rm -rf $(VENV) $(WORKER_VENV) $(RAY_VENV) $(CLIENTS) $(JS)/node_modules .bench build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
