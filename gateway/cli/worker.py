@@ -82,7 +82,7 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
 
 def _add_bounds(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--pixels", metavar="N", type=_whole(128 * 128, 10**9), default=17_000_000, help="of a picture")
-    group.add_argument("--steps", metavar="N", type=_whole(1, 10_000), default=200, help="of a picture (200)")
+    group.add_argument("--steps", metavar="N", type=_whole(1, 10_000), default=1000, help="of a picture (1000)")
     group.add_argument("--images", metavar="N", type=_whole(1, 1000), default=10, help="of a request (10)")
     group.add_argument("--validation-status", type=int, choices=(400, 422), default=422, help="for what is invalid")
 

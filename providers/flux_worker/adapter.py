@@ -74,6 +74,8 @@ class Family:
     masks: bool = False
     """The worker itself makes anew what a mask shows."""
     generates: bool = True
+    strength: bool = True
+    """It can be said how much of an input picture is made anew; where pictures are references, it cannot."""
     ours: bool = False
     previews: bool = False
 
@@ -82,14 +84,17 @@ FULL = Family()
 DISTILLED = Family(steps=(4, 4, 8), guided=False, negative=False)
 """Four steps, and guidance is distilled away: the pipelines ignore it, and negative prompts with it."""
 
+FLUX2 = replace(FULL, strength=False)
+KLEIN = replace(DISTILLED, strength=False)
+
 FAMILIES: Mapping[str, Family] = {
-    "black-forest-labs/FLUX.2-dev": FULL,
+    "black-forest-labs/FLUX.2-dev": FLUX2,
     "black-forest-labs/FLUX.1-dev": replace(FULL, edits=False),
     "black-forest-labs/FLUX.1-schnell": replace(DISTILLED, edits=False),
-    "black-forest-labs/FLUX.2-klein-4B": DISTILLED,
-    "black-forest-labs/FLUX.2-klein-9B": DISTILLED,
-    "black-forest-labs/FLUX.2-klein-base-4B": FULL,
-    "black-forest-labs/FLUX.2-klein-base-9B": FULL,
+    "black-forest-labs/FLUX.2-klein-4B": KLEIN,
+    "black-forest-labs/FLUX.2-klein-9B": KLEIN,
+    "black-forest-labs/FLUX.2-klein-base-4B": FLUX2,
+    "black-forest-labs/FLUX.2-klein-base-9B": FLUX2,
 }
 
 EARLY = b'{"type":"imagegate:'
@@ -146,6 +151,7 @@ class FluxWorker:
             pictures_most=facts.references_most if "edit" in facts.modes else 1,
             masks=facts.masks,
             generates="generate" in facts.modes,
+            strength="edit" not in facts.modes,
             ours=True,
             previews=PREVIEWS in facts.abilities,
         )
@@ -271,6 +277,9 @@ def _pictures(body: Mapping[str, Any]) -> Iterator[Artifact]:
                 yield found
 
 
+REFERENCES = unsupported("this model takes input pictures as references: how much of them stays cannot be said")
+
+
 def _rows(family: Family) -> Mapping[str, Row]:
     distilled = unsupported("this model is distilled for a fixed guidance and ignores it")
     unread = unsupported("this model reads no negative prompt")
@@ -281,7 +290,7 @@ def _rows(family: Family) -> Mapping[str, Row]:
         "quality": quality_as_steps(f"{IMAGE}.steps", *family.steps),
         "steps": same(f"{IMAGE}.steps"),
         "guidance": same(f"{IMAGE}.guidance_scale") if family.guided else distilled,
-        "strength": same(f"{IMAGE}.strength"),
+        "strength": same(f"{IMAGE}.strength") if family.strength else REFERENCES,
         "background": opaque_only(),
         "user": same("user"),
         **lacking("style", "moderation", "input_fidelity", "safety_tolerance", "prompt_upsampling"),

@@ -36,7 +36,7 @@ class Bounds:
     """The most that one request may ask for. `validation_status` answers what is invalid: MAX says 422."""
 
     pixels: int = 17_000_000
-    steps: int = 200
+    steps: int = 1000
     images: int = 10
     bytes: int = 100 * 1024 * 1024
     validation_status: int = 422
