@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 
+import httpx
 import pytest
 
 from providers.flux_worker.worker import ray_app
 from providers.flux_worker.worker.options import OptionError, Options
 from providers.flux_worker.worker.ray_app import Arguments, Replica, UnhealthyReplica, build
+from providers.flux_worker.worker.work import Handle, Listener, Work
 from tests.providers.fake_engine import FakeEngine
 
 OPEN = {"model": "m", "open": True}
@@ -60,6 +64,33 @@ async def test_a_replica_is_healthy_for_as_long_as_its_engine_takes_work(monkeyp
     engine.ready = False  # as after an error of the device
     with pytest.raises(UnhealthyReplica):
         await replica.check_health()
+
+
+@pytest.mark.anyio
+async def test_what_ray_cancels_since_its_client_left_is_no_error_of_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine, begun = FakeEngine(), asyncio.Event()
+    engine.going.clear()
+    submit = engine.submit
+
+    def submitted(works: Sequence[tuple[Work, Listener]]) -> Sequence[Handle]:
+        begun.set()
+        return submit(works)
+
+    monkeypatch.setattr(engine, "submit", submitted)
+    monkeypatch.setattr(ray_app, "load", lambda options: engine)
+    replica = Replica.__new__(Replica)
+    await Replica.__init__(replica, Arguments(model="m", name="klein", open=True))
+    transport = httpx.ASGITransport(replica.__serve_build_asgi_app__())
+    async with httpx.AsyncClient(transport=transport, base_url="http://w") as client:
+        asked = asyncio.create_task(client.post("/v1/responses", json={"model": "klein", "input": "a fox"}))
+        await begun.wait()
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        told = (await client.get("/metrics")).text
+    assert 'imagegate_worker_requests_total{status="499"} 1.0' in told
+    assert 'status="500"' not in told
 
 
 @pytest.mark.anyio

@@ -5,6 +5,7 @@ Only what is asked of it is done: it fetches nothing, and writes no file.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -87,6 +88,9 @@ class _Server:
         except (Gone, ClientDisconnect):
             status = GONE_STATUS
             return Response(status_code=GONE_STATUS)
+        except asyncio.CancelledError:  # some servers, such as Ray's, end the work of a client that leaves themselves
+            status = GONE_STATUS
+            raise
         finally:
             if not isinstance(answer, EventStream):  # that one ends later
                 self._ended(began, status)
