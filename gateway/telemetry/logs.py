@@ -10,14 +10,14 @@ import contextlib
 import logging
 import queue
 import threading
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, MutableMapping
+from datetime import UTC, datetime
 from typing import Any, Final, TextIO
 
 import orjson
 import structlog
-from structlog.contextvars import merge_contextvars
+from structlog.contextvars import get_contextvars, merge_contextvars
 from structlog.stdlib import ExtraAdder, ProcessorFormatter, add_log_level, add_logger_name
-from structlog.typing import Processor
 
 from gateway.config.logs import Logs
 from gateway.telemetry.redaction import REDACTOR
@@ -128,12 +128,8 @@ def logging_to(stream: TextIO, logs: Logs) -> Iterator[None]:
 
 
 def _formatter(logs: Logs, *, terminal: bool) -> logging.Formatter:
-    readable = logs.format == "text" or (logs.format == "auto" and terminal)
-    last: list[Processor] = (
-        [_for_people, structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
-        if readable
-        else [_in_order, structlog.processors.JSONRenderer(serializer=_json)]
-    )
+    if logs.format == "json" or (logs.format == "auto" and not terminal):
+        return Objects()
     return ProcessorFormatter(
         foreign_pre_chain=[
             merge_contextvars,
@@ -142,8 +138,36 @@ def _formatter(logs: Logs, *, terminal: bool) -> logging.Formatter:
             add_logger_name,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         ],
-        processors=[ProcessorFormatter.remove_processors_meta, structlog.processors.format_exc_info, _redacted, *last],
+        processors=[
+            ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _redacted,
+            _for_people,
+            structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback),
+        ],
     )
+
+
+class Objects(logging.Formatter):
+    """A record as one JSON object: what structlog's processors make of it, in half the time. Every request has one."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: Event = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat().replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+        }
+        event.update(get_contextvars())
+        for name, value in record.__dict__.items():
+            if name not in _STANDARD:
+                event[name] = value
+        if record.stack_info:
+            event["stack_info"] = record.stack_info
+        if record.exc_info:
+            event["exc_info"] = record.exc_info
+            event = dict(structlog.processors.format_exc_info(None, "", event))
+        return orjson.dumps(_redacted(None, "", event), option=orjson.OPT_NON_STR_KEYS).decode()
 
 
 def _redacted(logger: object, method: str, event: Event) -> Event:
@@ -157,20 +181,11 @@ def _redacted(logger: object, method: str, event: Event) -> Event:
 _OURS: Final = frozenset({"time", "level", "request_id", "generation_id", "attempt_id"})
 """Made here, of nothing that anybody else wrote."""
 _NOISE: Final = frozenset({"asctime", "color_message", "message", "taskName"})
-_FIRST: Final = ("time", "level", "logger", "event")
-
-
-def _in_order(logger: object, method: str, event: Event) -> Event:
-    return {name: event[name] for name in _FIRST if name in event} | {
-        name: value for name, value in event.items() if name not in _FIRST
-    }
+_STANDARD: Final = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"time", "level", "logger"}
+"""What every record has; the rest is what was said with it."""
 
 
 def _for_people(logger: object, method: str, event: Event) -> Event:
     """What structlog's renderer for people looks for under names of its own."""
     event["timestamp"] = event.pop("time")
     return event
-
-
-def _json(event: Mapping[str, Any], **_: Any) -> str:
-    return orjson.dumps(event, option=orjson.OPT_NON_STR_KEYS).decode()

@@ -31,6 +31,9 @@ LITERAL_LEAST: Final = 6
 WINDOW: Final = 16
 """Characters in a row that give a prompt away; a shorter prompt is looked for as a whole."""
 PROMPT_LEAST: Final = 4
+CLEAN_LENGTH: Final = 64
+CLEAN_MOST: Final = 1000
+"""Texts that are remembered to hold no secret, of at most so many characters: most lines are made of the same words."""
 _WORD: Final = re.compile(r"\w{6,}")
 """Words of a prompt that are taken out wherever they stand in a sentence; shorter ones stand in every sentence."""
 _INSTEAD: Final = frozenset({"prompt", "secret", "signature", "base64"})
@@ -161,23 +164,33 @@ class Redactor:
     def __init__(self) -> None:
         self._literals: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
+        self._clean: set[str] = set()  # short texts that hold nothing to take out, but for what a veil is over
 
     def learn(self, secrets: Iterable[str]) -> None:
         """Texts to take out wherever they stand, besides those that were known."""
         known = self._literals | {secret for secret in secrets if len(secret) >= LITERAL_LEAST}
         if known != self._literals:
             self._literals = known
+            self._clean = set()
             written = {each for secret in known for each in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""))}
             self._pattern = re.compile("|".join(map(re.escape, sorted(written, key=len, reverse=True))))
 
     def scrub(self, text: str) -> str:
         """The text without secrets, signatures, pictures, and what the veil of this context is over."""
+        return VEIL.get().over(text if text in self._clean else self._looked_through(text))
+
+    def _looked_through(self, given: str) -> str:
+        clean, text = self._clean, given
         if self._pattern is not None:
             text = self._pattern.sub(HIDDEN, text)
         if not _HARMLESS.fullmatch(text) or _SHAPES.search(text):
             for look, instead in _COMPILED:
                 text = look.sub(instead, text)
-        return VEIL.get().over(text)
+        if text == given and len(text) <= CLEAN_LENGTH:
+            if len(clean) >= CLEAN_MOST:
+                clean.clear()
+            clean.add(text)
+        return text
 
     def scrubbed(self, value: Any) -> Any:
         """The value with every string in it scrubbed; what JSON does not know becomes a string."""

@@ -137,3 +137,25 @@ def test_a_log_that_nobody_reads_stops_nobody_and_what_was_lost_is_said() -> Non
 def told(handler: Written, record: logging.LogRecord) -> bool:
     """Whether what was dropped has been written down."""
     return handler._dropped == 0
+
+
+def test_lines_that_wait_are_written_together_but_in_writes_that_a_pipe_keeps_whole() -> None:
+    class Writes(io.StringIO):
+        def write(self, text: str) -> int:
+            writes.append(text)
+            first.set()
+            held.wait(10)
+            return len(text)
+
+    writes: list[str] = []
+    first, held = threading.Event(), threading.Event()
+    handler = Written(Writes())
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    lengths = (10, 3000, 1000, 200, 5000, 1, 1)
+    for length in lengths:
+        handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "y" * length, None, None))
+        first.wait(10)  # the thread is busy with the first line while the others gather
+    held.set()
+    handler.close()
+    assert [len(line) for line in "".join(writes).splitlines()] == list(lengths)
+    assert [len(text) for text in writes] == [11, 4002, 201, 5001, 4]

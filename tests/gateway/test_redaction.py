@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.telemetry.redaction import VEIL, Redactor, Veil, secrets_of
+from gateway.telemetry.redaction import HIDDEN, VEIL, Redactor, Veil, secrets_of
 from tests.configurations import loaded
 
 CANARY = "Zq8Wm2Kx7Rt4Vb9N"
@@ -201,3 +201,11 @@ models:
         "the-key-of-the-bucket",
     } <= found
     assert not any("somebody" in each or "sha256" in each for each in found)
+
+
+def test_a_secret_that_is_learnt_late_is_taken_out_of_words_that_were_harmless_before() -> None:
+    redactor = Redactor()
+    assert redactor.scrub("correct-horse") == "correct-horse"
+    assert redactor.scrub("correct-horse") == "correct-horse"
+    redactor.learn(["correct-horse"])
+    assert redactor.scrub("correct-horse") == HIDDEN
