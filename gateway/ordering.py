@@ -20,7 +20,6 @@ from normalization.errors import InvalidValue, UnpricedRoute, UnsupportedParamet
 from normalization.reading import Reading, read
 from normalization.rules import Profile
 from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, Format, ImageRequest, Operation, Picture
-from providers.base import Observed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ class Ordering:
     def profile(self, provider: str, model: str, pictures: int = 0) -> Profile:
         """The profile of a provider's model for so many input pictures, built once for what is known of it."""
         adapter = self.backends[provider].adapter
-        key = (provider, model, pictures, adapter.knows if isinstance(adapter, Observed) else 0)
+        key = (provider, model, pictures, getattr(adapter, "knows", 0))
         if key not in self._profiles:
             self._profiles[key] = adapter.profile(model, pictures)
         return self._profiles[key]

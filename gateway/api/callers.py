@@ -131,9 +131,9 @@ def base_url(request: Request, settings: Settings) -> str:
     if settings.server.public_url:
         return settings.server.public_url.rstrip("/")
     scheme, host = request.scope.get("scheme", "http"), request.headers.get("host", "")
-    if _trusted(request, settings.server.trusted_proxies):
-        scheme = _first(request.headers.get("x-forwarded-proto")) or scheme
-        host = _first(request.headers.get("x-forwarded-host")) or host
+    told = _first(request.headers.get("x-forwarded-proto")), _first(request.headers.get("x-forwarded-host"))
+    if any(told) and _trusted(request, settings.server.trusted_proxies):
+        scheme, host = told[0] or scheme, told[1] or host
     if scheme not in ("http", "https"):
         scheme = "http"
     if not HOST.fullmatch(host):

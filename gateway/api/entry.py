@@ -50,6 +50,8 @@ def strict(request: Request) -> bool | None:
 
 def is_dry_run(request: Request) -> bool:
     """Whether nothing is to be sent. Raises InvalidValue."""
+    if not request.scope["query_string"]:
+        return False
     given = request.query_params.get("dryRun", request.query_params.get("dry_run"))
     return given is not None and (given == "" or _flag("dryRun", given))
 
