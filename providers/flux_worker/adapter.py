@@ -76,9 +76,14 @@ class Family:
     generates: bool = True
     strength: bool = True
     """It can be said how much of an input picture is made anew; where pictures are references, it cannot."""
+    options: frozenset[str] = FAMILY_OPTIONS
+    """What it takes of MAX's options that the gateway has no words of its own for."""
     ours: bool = False
     previews: bool = False
 
+
+GUIDANCE = frozenset({"true_cfg_scale"})
+SECONDARY = frozenset({"secondary_prompt", "secondary_negative_prompt"})
 
 FULL = Family()
 DISTILLED = Family(steps=(4, 4, 8), guided=False, negative=False)
@@ -152,6 +157,7 @@ class FluxWorker:
             masks=facts.masks,
             generates="generate" in facts.modes,
             strength="edit" not in facts.modes,
+            options=GUIDANCE | SECONDARY if facts.secondary else GUIDANCE,
             ours=True,
             previews=PREVIEWS in facts.abilities,
         )
@@ -169,7 +175,7 @@ class FluxWorker:
             count=Count(f"{IMAGE}.num_images", most=4, batch_seeds=family.ours),
             extra="drop",
             extra_under=IMAGE,
-            tolerates=FAMILY_OPTIONS,
+            tolerates=family.options,
             reserved=frozenset({"output_format"}),
             price=FREE,
             shows_partials=family.previews,

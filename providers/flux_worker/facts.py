@@ -27,6 +27,8 @@ class Facts:
     negative: bool
     abilities: frozenset[str] = frozenset()
     """What it can do beyond MAX's wire, in its own words."""
+    secondary: bool = False
+    """A second prompt, for the second text encoder, means something."""
 
     @property
     def masks(self) -> bool:
@@ -85,5 +87,6 @@ def _facts(told: Mapping[str, Any]) -> Facts:
         references_most=most if isinstance(most, int) and most > 0 else 0,
         guided=told.get("guided") is not False,
         negative=told.get("negative") is not False,
+        secondary=(text(told.get("family")) or "").startswith("FLUX.1"),
         abilities=frozenset(ability for ability in sequence(told.get("abilities")) if isinstance(ability, str)),
     )

@@ -22,7 +22,7 @@ from providers.flux_worker.protocol import Request
 from providers.flux_worker.worker.work import BadPicture, OutOfMemory
 from providers.transport import Target, Transport
 from tests.given import mask_for, painted
-from tests.providers.conversing import call_of, edited, first
+from tests.providers.conversing import call_of, edited, first, planned
 from tests.providers.fake_engine import KLEIN, FakeEngine, colour
 from tests.providers.worker_served import Served, worker
 from tests.simulators import max_simulator
@@ -180,6 +180,16 @@ def test_a_worker_that_does_not_know_formats_of_previews_is_not_asked_for_one() 
     call = replace(call_of(adapter, MODEL), previews=2, previews_format=Format.PNG)
     assert body_of(adapter, call)["imagegate"] == {"previews": 2}
     assert adapter.profile(MODEL).shows_partials
+
+
+async def test_what_only_other_families_read_is_left_out_with_a_note(served: Served) -> None:
+    adapter = await ours(served)
+    given = {"true_cfg_scale": 2.5, "secondary_prompt": "in oil", "secondary_negative_prompt": "dull", "flow_shift": 3}
+    made = planned(adapter, MODEL, **given)
+    image = made.calls[0].payload["provider_options"]["image"]
+    assert image.keys() & given.keys() == {"true_cfg_scale"}
+    noted = {entry.name for entry in made.applied if entry.note}
+    assert noted == {"secondary_prompt", "secondary_negative_prompt", "flow_shift"}
 
 
 async def test_several_pictures_and_a_mask_go_out_where_they_are_taken(served: Served, engine: FakeEngine) -> None:
