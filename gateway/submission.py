@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from gateway.collecting import Collector
@@ -333,11 +334,19 @@ class _Submission:
 
     def _cost(self, *, made: int | None = None) -> int | None:
         """What the submission costs; by the picture, only as many as were `made`, where that is known."""
+        call = self.call
+        if made is None or made >= call.images:
+            return self._whole_cost
+        return self._cost_of(replace(call, places=call.places[:made], seeds=call.seeds[:made]))
+
+    @cached_property
+    def _whole_cost(self) -> int | None:
+        return self._cost_of(self.call)
+
+    def _cost_of(self, call: Call) -> int | None:
         if self.taken is not None:
             return self.taken.cost_micros
-        plan, call = self.candidate.plan, self.call
-        if made is not None and made < call.images:
-            call = replace(call, places=call.places[:made], seeds=call.seeds[:made])
+        plan = self.candidate.plan
         parts = components(self.candidate.price, (call,), plan.yields or plan.finish.fit)
         return None if parts is None else sum(part.micros for part in parts)
 
