@@ -24,7 +24,7 @@ ImagegateError
 │   ├── IdempotencyKeyReused      422 idempotency_key_reused
 │   ├── BudgetExceeded            429 budget_exceeded
 │   └── RateLimitExceeded         429 rate_limit_exceeded
-│       └── RateNeverAllows       the same, and waiting does not help
+│       └── RateNeverAllows       429 rate_limit_exceeded
 ├── UpstreamError                 a provider failed; the client may try later, or must not
 │   ├── UpstreamBusy              429 upstream_busy
 │   ├── UpstreamUnavailable       503 upstream_unavailable

@@ -166,8 +166,9 @@ def _apply_row(draft: _Draft, name: str) -> None:
 
 
 def _composite(request: ImageRequest, profile: Profile) -> Composite | None:
-    """What a mask takes where the provider has none: the whole picture is edited, and laid back through the mask."""
-    if request.mask is None or profile.mask == "native":
+    """What a mask takes where the provider has none, or changes what it does not show: the picture is laid back into
+    its original through the mask."""
+    if request.mask is None or (profile.mask == "native" and profile.mask_keeps):
         return None
     return Composite(request.pictures[0], request.mask)
 
@@ -186,10 +187,10 @@ def _match(request: ImageRequest, profile: Profile, composite: Composite | None,
 def _report_mask(draft: _Draft, matched: geometry.Match, composite: Composite | None) -> None:
     mask = draft.request.mask
     if mask is not None:
-        kind = Behavior.PASSTHROUGH if composite is None else Behavior.EMULATED
-        shown = mask.entry()
+        native, shown = draft.profile.mask == "native", mask.entry()
+        kind = Behavior.PASSTHROUGH if native else Behavior.EMULATED
         note = None if composite is None else matched.size_note
-        draft.entries["mask"] = Applied("mask", kind, shown, shown if composite is None else None, note)
+        draft.entries["mask"] = Applied("mask", kind, shown, shown if native else None, note)
 
 
 def _report_laid(draft: _Draft, composite: Composite) -> None:

@@ -224,6 +224,8 @@ class Profile:
     hosted: bool = False
     """Input pictures go as URLs that the provider fetches."""
     mask: Literal["native", "emulated"] | None = None
+    mask_keeps: bool = True
+    """With a native mask, what it does not show comes back as it was. Otherwise the picture is laid back here."""
     prompt_optional: bool = False
     """An edit can do without a prompt."""
     prompt_max: int | None = None

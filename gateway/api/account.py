@@ -45,6 +45,7 @@ class Account:
     code: str | None = None
     """The error's code."""
     status: int = LEFT
+    """The answer's; of a stream that told a failure, the one that the failure would have had without it."""
     bytes_out: int = 0
     created: float = field(default_factory=time.time)
     """Epoch seconds."""

@@ -63,7 +63,11 @@ def _note(noted: Account, job: Job) -> None:
     noted.generation_id = order.generation_id
     attempts = order.progress.attempts
     noted.provider = attempts[-1].provider if attempts else None
-    if not job.ended or job.failure is not None or job.stopped:
+    if job.failure is not None:
+        # A stream has said 200 when it began; without one the answer's own status comes after this.
+        noted.status, noted.code = job.failure.status, job.failure.code
+        return
+    if not job.ended or job.stopped:
         return
     outcome = job.task.result()
     noted.provider = outcome.main.plan.provider

@@ -142,7 +142,10 @@ class FluxWorker:
         if not family.edits:
             return replace(profile, operations=())
         mask: Literal["native", "emulated"] = "native" if family.masks and pictures == 1 else "emulated"
-        return replace(profile, operations=("edit",), input_images_max=family.pictures_most, mask=mask)
+        # What is not repainted goes through the model's own coding of pictures all the same, and comes back changed.
+        return replace(
+            profile, operations=("edit",), input_images_max=family.pictures_most, mask=mask, mask_keeps=False
+        )
 
     def _family(self, model: str) -> Family:
         named, facts = FAMILIES.get(model, FULL), self._known.of(model)

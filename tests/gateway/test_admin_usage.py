@@ -224,3 +224,22 @@ async def test_what_was_just_answered_is_in_the_sums(client: httpx.AsyncClient) 
     assert (await client.post("/v1/images/generations?dryRun=false", json={})).status_code == 400
     totals = (await client.get("/admin/usage", params=began)).json()["totals"]
     assert (totals["requests"], totals["errors"], totals["images"]) == (2, 1, 2)
+
+
+async def test_a_stream_that_tells_a_failure_is_no_success(tmp_path: Path) -> None:
+    config = {
+        "providers": {"gone": {"type": "openai", "base_url": "http://127.0.0.1:1/v1", "api_key": "k"}},
+        "models": {"m": {"routes": [{"provider": "gone", "model": "x"}]}},
+        "limits": {"retries": 0},
+    }
+    app = create_app(settings_of(tmp_path, config))
+    services: Services = app.state.services
+    try:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1") as client:
+            asked = {"model": "m", "prompt": "a fox", "stream": True}
+            answer = await client.post("/v1/images/generations", json=asked)
+            assert (answer.status_code, "event: error" in answer.text) == (200, True)
+            found = await usage(client, group_by="status")
+            assert [(row["group"], row["errors"]) for row in found["rows"]] == [("503", 1)]
+    finally:
+        await services.close()

@@ -199,7 +199,11 @@ async def test_several_pictures_and_a_mask_go_out_where_they_are_taken(served: S
     body_of(adapter, call)
     await made(adapter, served, call)
     assert [picture.size for picture in engine.seen[-1].pictures] == [(300, 200), (128, 128)]
-    (call,) = edited(adapter, MODEL, photos[:1], mask=mask_for(300, 200, (0, 0, 150, 200))).calls
+    masked = edited(adapter, MODEL, photos[:1], mask=mask_for(300, 200, (0, 0, 150, 200)))
+    assert masked.finish.composite is not None, "what the mask does not show is to come back as it was"
+    (entry,) = (entry for entry in masked.applied if entry.name == "mask")
+    assert entry.behavior == "passthrough"
+    (call,) = masked.calls
     assert "mask" in body_of(adapter, call)["imagegate"]
     reply, _ = await made(adapter, served, call)
     assert isinstance(reply, Done), reply
