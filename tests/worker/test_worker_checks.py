@@ -35,7 +35,6 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "provider_options.image.strength",
         "strength is 0.0",
     ),
-    "tiny reference": ("klein", {"mode": "edit", "pictures": (Image.new("RGB", (32, 99)),)}, "input", "too small"),
     "long reference": ("klein", {"mode": "edit", "pictures": (Image.new("RGB", (640, 64)),)}, "input", "Aspect ratio"),
     "negative": ("klein", {"negative_prompt": "x"}, "provider_options.image.negative_prompt", "no negative prompt"),
     "second prompt": ("klein", {"secondary_prompt": "x"}, "provider_options.image.secondary_prompt", "one prompt"),

@@ -11,6 +11,7 @@ import diffusers
 import pytest
 import torch
 from diffusers.pipelines.flux.pipeline_flux_kontext import PREFERRED_KONTEXT_RESOLUTIONS
+from PIL import Image
 
 from providers.flux_worker.worker.work import Mode, Work
 from tests.worker.weights import family, finished, mask, picture, pipeline
@@ -146,3 +147,42 @@ def test_a_picture_is_the_same_among_others_at_other_steps(weights: Weights, cas
     painted = finished(family(weights(kind)), *others, wait=1)
     for one, other in zip(painted, others, strict=True):
         assert float((one - stock(weights(kind), kind, other)).abs().max()) < NEAR
+
+
+SHAPED: dict[str, tuple[str, dict[str, Any]]] = {
+    "flux1-dev, from a picture": ("flux1-dev", {"mode": "img2img"}),
+    "flux1-dev, repair": ("flux1-dev", {"mode": "inpaint", "mask": mask(192, 128)}),
+    "fill": ("flux1-fill", {"mode": "fill", "mask": mask(192, 128)}),
+    "klein, repair": ("klein", {"mode": "inpaint", "mask": mask(192, 128)}),
+}
+
+
+@pytest.mark.parametrize("case", SHAPED)
+def test_a_picture_of_another_shape_is_cut_at_its_sides_and_not_stretched(weights: Weights, case: str) -> None:
+    kind, changes = SHAPED[case]
+    wide = replace(BASE, pictures=(picture(1, 192, 128),), **changes)
+    middle = (32, 0, 160, 128)
+    cut = replace(wide, pictures=(wide.pictures[0].crop(middle),), mask=wide.mask and wide.mask.crop(middle))
+    ours = family(weights(kind))
+    painted, expected = finished(ours, wide, cut)
+    assert float((painted - expected).abs().max()) < NEAR
+
+
+def test_a_mask_of_another_shape_than_its_picture_is_brought_to_it_first(weights: Weights) -> None:
+    given = replace(BASE, mode="inpaint", pictures=(picture(1, 192, 128),), mask=mask(128, 128))
+    ours = family(weights("flux1-dev"))
+    assert given.mask is not None
+    painted, expected = finished(ours, given, replace(given, mask=given.mask.resize((192, 128))))
+    assert float((painted - expected).abs().max()) < NEAR
+
+
+@pytest.mark.parametrize("size", [(32, 32), (32, 99), (1, 8)])
+def test_a_small_reference_is_made_large_enough_in_its_own_shape(weights: Weights, size: tuple[int, int]) -> None:
+    small = picture(4, *size)
+    scale = 64 / min(size)
+    large = small.resize((round(size[0] * scale), round(size[1] * scale)), Image.Resampling.LANCZOS)
+    work = replace(BASE, mode="edit", pictures=(small,))
+    ours = family(weights("klein"))
+    ours.check(work)
+    painted, expected = finished(ours, work, replace(work, pictures=(large,)))
+    assert float((painted - expected).abs().max()) < NEAR

@@ -33,6 +33,10 @@ PICTURES = "input"
 """Where a request carries its pictures and its prompt."""
 OPTIONS = "provider_options.image"
 
+COVER = "crop"
+"""How diffusers' processors bring a picture to another shape without stretching it: it covers, and what is over at the
+sides is left out evenly. Of an equal shape nothing is."""
+
 
 class Family(ABC):
     """Weights of one family. Its own thread owns it, but for `check`, which any may call."""
@@ -241,6 +245,13 @@ def picture_of(pixels: Tensor) -> Image.Image:
 
 def grid_of(work: Work) -> tuple[int, int]:
     return work.height // TOKEN, work.width // TOKEN
+
+
+def mask_of(work: Work) -> Image.Image:
+    """The mask in the shape of the picture that it is of, so that both are cut alike."""
+    mask, (width, height) = work.mask, work.pictures[0].size
+    assert mask is not None  # noqa: S101  (checked before)
+    return mask if mask.width * height == mask.height * width else mask.resize((width, height))
 
 
 def _check_shape(work: Work) -> None:

@@ -11,7 +11,7 @@ from diffusers.pipelines.flux.pipeline_flux import calculate_shift
 from diffusers.pipelines.flux.pipeline_flux_kontext import PREFERRED_KONTEXT_RESOLUTIONS
 
 from providers.flux_worker.worker.caching import Inputs, Streams
-from providers.flux_worker.worker.families.family import OPTIONS, PICTURES, TOKEN, Family, grid_of
+from providers.flux_worker.worker.families.family import COVER, OPTIONS, PICTURES, TOKEN, Family, grid_of, mask_of
 from providers.flux_worker.worker.families.runs import Kept, Row, Run, Tensor, Text
 from providers.flux_worker.worker.work import Refused, Work
 
@@ -146,7 +146,8 @@ class Flux1(Family):
     def _beginning(self, work: Work, rows: tuple[Row, ...], scale: float) -> Run:
         """As FluxImg2ImgPipeline."""
         pipe = self._img2img
-        picture = pipe.image_processor.preprocess(work.pictures[0], height=work.height, width=work.width).float()
+        size = {"height": work.height, "width": work.width}
+        picture = pipe.image_processor.preprocess(work.pictures[0], **size, resize_mode=COVER).float()
         times, left = pipe.get_timesteps(work.steps, work.strength, "cpu")
         shape = (1, self._channels, work.height, work.width, rows[0].text.tokens.dtype, self.device)
         latents, _ = pipe.prepare_latents(picture, times[:1].to(self.device), *shape, self._noise(work))
@@ -155,12 +156,12 @@ class Flux1(Family):
     def _inpainting(self, work: Work, rows: tuple[Row, ...], scale: float) -> Run:
         """As FluxInpaintPipeline: what the mask leaves is put back after each step, as noisy as the rest."""
         pipe, size = self._inpaint, {"height": work.height, "width": work.width}
-        picture = pipe.image_processor.preprocess(work.pictures[0], **size).float()
+        picture = pipe.image_processor.preprocess(work.pictures[0], **size, resize_mode=COVER).float()
         times, left = pipe.get_timesteps(work.steps, work.strength, "cpu")
         dtype = rows[0].text.tokens.dtype
         shape = (1, self._channels, work.height, work.width, dtype, self.device)
         latents, noise, start, _ = pipe.prepare_latents(picture, times[:1].to(self.device), *shape, self._noise(work))
-        mask = pipe.mask_processor.preprocess(work.mask, **size, resize_mode="default")
+        mask = pipe.mask_processor.preprocess(mask_of(work), **size, resize_mode=COVER)
         fine = torch.nn.functional.interpolate(mask, size=(work.height // 8, work.width // 8))
         fine = fine.to(self.device, dtype).repeat(1, self._channels, 1, 1)
         packed = pipe._pack_latents(fine, 1, self._channels, work.height // 8, work.width // 8)
@@ -172,11 +173,11 @@ class Flux1(Family):
         """As FluxFillPipeline from all noise: each token is shown the masked picture and the mask."""
         pipe, size, noise = self.pipe, {"height": work.height, "width": work.width}, self._noise(work)
         dtype = rows[0].text.tokens.dtype
-        picture = pipe.image_processor.preprocess(work.pictures[0], **size).float()
+        picture = pipe.image_processor.preprocess(work.pictures[0], **size, resize_mode=COVER).float()
         shape = (1, self._channels, work.height, work.width, dtype, self.device)
         times = pipe.scheduler.timesteps[:1].to(self.device)
         latents, _ = pipe.prepare_latents(picture, times, *shape, noise)
-        mask = pipe.mask_processor.preprocess(work.mask, **size)
+        mask = pipe.mask_processor.preprocess(mask_of(work), **size, resize_mode=COVER)
         masked = (picture * (1 - mask)).to(self.device, dtype)
         packed, shown = pipe.prepare_mask_latents(
             mask, masked, 1, self._channels, 1, work.height, work.width, dtype, self.device, noise

@@ -13,7 +13,7 @@ from diffusers.pipelines.flux2.pipeline_flux2 import compute_empirical_mu, forma
 from PIL import Image
 
 from providers.flux_worker.worker.caching import Inputs, Streams
-from providers.flux_worker.worker.families.family import OPTIONS, PICTURES, TOKEN, Family, grid_of
+from providers.flux_worker.worker.families.family import COVER, OPTIONS, PICTURES, TOKEN, Family, grid_of, mask_of
 from providers.flux_worker.worker.families.runs import Kept, Row, Run, Tensor, Text
 from providers.flux_worker.worker.work import Refused, Work
 
@@ -22,6 +22,9 @@ PROMPT_MOST = 512
 
 REFERENCE_PIXELS = 1024 * 1024
 """A reference larger than this is made smaller first."""
+
+REFERENCE_SIDE_LEAST = 64
+"""A reference with a shorter side is made larger first: the pipelines take none below."""
 
 
 class Flux2Blocks:
@@ -101,7 +104,7 @@ class Flux2(Family):
                 raise Refused(f"{self.kind.family} reads one prompt: leave {name} out", f"{OPTIONS}.{name}")
         for picture in work.pictures:
             try:
-                Flux2ImageProcessor.check_image_input(picture)
+                Flux2ImageProcessor.check_image_input(_enlarged(picture))
             except ValueError as error:
                 raise Refused(str(error), PICTURES) from error
 
@@ -163,7 +166,7 @@ class Flux2(Family):
         return latents, tuple((each.shape[2] // TOKEN, each.shape[3] // TOKEN) for each in read)
 
     def _reference(self, picture: Image.Image) -> Tensor:
-        processor = self.pipe.image_processor
+        processor, picture = self.pipe.image_processor, _enlarged(picture)
         if picture.width * picture.height > REFERENCE_PIXELS:
             picture = processor._resize_to_target_area(picture, REFERENCE_PIXELS)
         width, height = picture.width // TOKEN * TOKEN, picture.height // TOKEN * TOKEN
@@ -173,7 +176,7 @@ class Flux2(Family):
         """As Flux2KleinInpaintPipeline: the picture is where the noise begins, and a reference too."""
         pipe, noise, dtype = self._inpaint, self._noise(work), rows[0].text.tokens.dtype
         size = {"height": work.height, "width": work.width}
-        picture = pipe.image_processor.preprocess(work.pictures[0], **size)
+        picture = pipe.image_processor.preprocess(work.pictures[0], **size, resize_mode=COVER)
         times, left = pipe.get_timesteps(work.steps, work.strength, "cpu")
         channels = self.pipe.transformer.config.in_channels // 4
         latents, drawn, start, encoded, _ = pipe.prepare_latents(
@@ -181,7 +184,7 @@ class Flux2(Family):
         )
         others = [self._reference(each) for each in work.pictures[1:]]
         references, _ = pipe.prepare_image_latents([encoded, *others], 1, noise, self.device, dtype)
-        mask = pipe.mask_processor.preprocess(work.mask, **size, resize_mode="default")
+        mask = pipe.mask_processor.preprocess(mask_of(work), **size, resize_mode=COVER)
         mask = pipe.prepare_mask_latents(mask, 1, 1, work.height, work.width, dtype, self.device)
         grids = (grid_of(work), *((each.shape[2] // TOKEN, each.shape[3] // TOKEN) for each in others))
         run = Run(work, latents, self._sigmas(work.steps - left), rows, grid_of(work), scale, references, grids)
@@ -205,6 +208,15 @@ class Flux2(Family):
         deviation = torch.sqrt(norm.running_var.view(1, -1, 1, 1) + self.pipe.vae.config.batch_norm_eps)
         spread = spread * deviation.to(spread.device, spread.dtype) + mean
         return self.pipe._unpatchify_latents(spread).to(self.pipe.vae.dtype)
+
+
+def _enlarged(picture: Image.Image) -> Image.Image:
+    """At least REFERENCE_SIDE_LEAST at the shorter side, in its own shape."""
+    short = min(picture.size)
+    if short >= REFERENCE_SIDE_LEAST:
+        return picture
+    width, height = (round(side * REFERENCE_SIDE_LEAST / short) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def _places(*axes: Any) -> Tensor:
