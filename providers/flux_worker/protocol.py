@@ -6,9 +6,10 @@ which forbids unknown keys under `provider_options.image` and ignores them at to
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from providers.flux_worker.words import SEED_MOST, SIDE_LEAST, SIDE_MULTIPLE
 
@@ -37,10 +38,21 @@ class ImageOptions(BaseModel):
     response_format: Literal["url", "b64_json"] = "b64_json"
 
 
+class MaxOptions(BaseModel):
+    """`provider_options.max`: which of a server's endpoints is meant. This wire has one."""
+
+    target_endpoint: str | None = None
+
+
 class ProviderOptions(BaseModel):
+    """`max`, `video` and `audio` are taken and say nothing of a picture, as with MAX."""
+
     model_config = ConfigDict(extra="forbid")
 
     image: ImageOptions = Field(default_factory=ImageOptions)
+    max: MaxOptions | None = None
+    video: Any = None
+    audio: Any = None
 
 
 class InputText(BaseModel):
@@ -54,16 +66,55 @@ class InputImage(BaseModel):
     """A data: URI. An address would be fetched by the worker itself, which must not browse for strangers."""
 
 
+# What a value was meant as, so that an error tells of that alone, by the path that the value has in the request: tags
+# with spaces can be no part of it.
+_TEXT, _LIST = "a text", "a list"
+
+
+def _text_or_list(given: Any) -> str | None:
+    if isinstance(given, str):
+        return _TEXT
+    return _LIST if isinstance(given, list) else None
+
+
+def _kind_of_part(given: Any) -> str | None:
+    if isinstance(given, Mapping):
+        kind = given.get("type", "input_image" if "image_url" in given else "input_text")
+    else:
+        kind = getattr(given, "type", None)
+    return {"input_text": "a text part", "input_image": "an image part"}.get(str(kind))
+
+
+Part = Annotated[
+    Annotated[InputText, Tag("a text part")] | Annotated[InputImage, Tag("an image part")],
+    Discriminator(
+        _kind_of_part,
+        custom_error_type="part",
+        custom_error_message="a part must be an object of the type 'input_text' or 'input_image'",
+    ),
+]
+
+
 class Message(BaseModel):
     role: Literal["user"] = "user"
-    content: str | list[InputText | InputImage]
+    content: Annotated[
+        Annotated[str, Tag(_TEXT)] | Annotated[list[Part], Tag(_LIST)],
+        Discriminator(
+            _text_or_list, custom_error_type="content", custom_error_message="must be a text or a list of parts"
+        ),
+    ]
 
 
 class Request(BaseModel):
     """The body of a request. `input` is the prompt, or exactly one message with pictures and the prompt."""
 
     model: str
-    input: str | Annotated[list[Message], Field(min_length=1, max_length=1)]
+    input: Annotated[
+        Annotated[str, Tag(_TEXT)] | Annotated[list[Message], Field(min_length=1, max_length=1), Tag(_LIST)],
+        Discriminator(
+            _text_or_list, custom_error_type="input", custom_error_message="must be a text or a list with one message"
+        ),
+    ]
     seed: Annotated[int, Field(ge=0, le=SEED_MOST)] | None = None
     user: str | None = None
     stream: Literal[False] = False

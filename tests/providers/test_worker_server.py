@@ -127,6 +127,43 @@ def test_what_is_invalid_is_422_with_its_name_and_reaches_no_engine(
     assert engine.seen == []
 
 
+PART = "input.0.content.0"
+
+
+@pytest.mark.parametrize(
+    ("given", "param", "said"),
+    [
+        (message(prompt="x") * 2, "input", "at most 1 item"),
+        ([], "input", "at least 1 item"),
+        (7, "input", "a text or a list with one message"),
+        ([{"role": "system", "content": "x"}], "input.0.role", "'user'"),
+        ([{"role": "user"}], "input.0.content", "required"),
+        ([{"role": "user", "content": 7}], "input.0.content", "a text or a list of parts"),
+        ([{"role": "user", "content": [{"type": "input_image"}]}], f"{PART}.image_url", "required"),
+        ([{"role": "user", "content": [{"type": "input_text"}]}], f"{PART}.text", "required"),
+        ([{"role": "user", "content": [{"type": "input_file"}]}], PART, "'input_image'"),
+        ([{"role": "user", "content": ["x"]}], PART, "'input_image'"),
+    ],
+)
+def test_a_wrong_input_is_told_by_its_own_path_and_rule(
+    client: httpx.Client, given: Any, param: str, said: str
+) -> None:
+    answer = post(client, body(given))
+    assert answer.status_code == 422
+    told = error(answer)
+    assert told["param"] == param
+    assert told["message"].startswith(f"Validation error: {param}: ")
+    assert said in told["message"]
+
+
+def test_options_of_max_that_say_nothing_of_a_picture_are_taken(client: httpx.Client, engine: FakeEngine) -> None:
+    said = body()
+    said["provider_options"] |= {"max": {"target_endpoint": "a"}, "video": {"fps": 1}, "audio": None}
+    assert post(client, said).status_code == 200
+    assert len(engine.seen) == 1
+    assert error(post(client, body() | {"provider_options": {"other": 1}}))["param"] == "provider_options.other"
+
+
 def test_the_status_of_what_is_invalid_can_be_chosen(engine: FakeEngine) -> None:
     with worker(engine, Serving(bounds=Bounds(validation_status=400))) as served, httpx.Client() as client:
         answer = client.post(f"{served.base}/v1/responses", json=body(width=120))
