@@ -25,12 +25,15 @@ export function keepKey(key, role = "client") {
   }
 }
 
-/** What the gateway says when it does not answer as asked: OpenAI's envelope. `status` 0: nobody answered. */
+/**
+ * What the gateway says when it does not answer as asked: OpenAI's envelope. `status` 0: nobody answered; below 400: the
+ * error came within an answer that had begun well. `lost`: such an answer broke off.
+ */
 export class ApiError extends Error {
-  constructor(message, { status = 0, code = null, type = null, param = null, requestId = null, retryAfter = null } = {}) {
+  constructor(message, { status = 0, code = null, type = null, param = null, requestId = null, retryAfter = null, lost = false } = {}) {
     super(message);
     this.name = "ApiError";
-    Object.assign(this, { status, code, type, param, requestId, retryAfter });
+    Object.assign(this, { status, code, type, param, requestId, retryAfter, lost });
   }
 
   /** Whether another key could help. */
@@ -96,14 +99,23 @@ async function refusal(response) {
   });
 }
 
+/** A stream that broke off before its end. */
+export function lost(response) {
+  return new ApiError("The connection broke before the last picture was there. What a provider has begun may go on, and may be charged.", {
+    status: response.status,
+    requestId: response.headers.get("x-request-id"),
+    lost: true,
+  });
+}
+
 /** An error that arrived inside a stream, as one of ours. */
 export function errorOf(said, response) {
   return new ApiError(String(said?.message ?? "The stream ended with an error."), {
-    status: response?.status ?? 0,
+    status: response.status,
     code: said?.code ?? null,
     type: said?.type ?? null,
     param: said?.param ?? null,
-    requestId: response?.headers.get("x-request-id") ?? null,
+    requestId: response.headers.get("x-request-id"),
   });
 }
 
@@ -119,7 +131,7 @@ export async function* events(response) {
         piece = await reader.read();
       } catch (error) {
         if (error.name === "AbortError") throw error;
-        throw new ApiError("The connection broke before the picture was there.", { status: response.status });
+        throw lost(response);
       }
       if (piece.done) return;
       const lines = piece.value.split("\n");

@@ -6,8 +6,12 @@ import { icon } from "./icons.js";
 const LONGEST = 1024; // pixels of the drawing's longer side; the mask itself has the picture's own
 const STEPS_BACK = 30;
 
-/** Paint on `input` ({url, width, height, mask, painted}); resolves when the dialog is closed, the mask being a Blob or null. */
-export function paint(input) {
+/**
+ * Paint on `input` ({url, width, height, mask, painted}); resolves when the dialog is closed, the mask being a Blob or
+ * null. `keeps`: what is not painted is sure to stay.
+ */
+export function paint(input, keeps) {
+  const rest = keeps ? "the rest stays" : "the model is asked to leave the rest";
   const dialog = find("#brush");
   const scale = Math.min(1, LONGEST / Math.max(input.width, input.height));
   const [width, height] = [Math.max(1, Math.round(input.width * scale)), Math.max(1, Math.round(input.height * scale))];
@@ -113,7 +117,7 @@ export function paint(input) {
     dialog,
     el("div", { class: "inside stack" },
       el("h2", { id: "brush-title" }, "Paint what should change"),
-      el("p", { class: "small muted", id: "brush-help" }, "What you paint is made anew; the rest stays. Keyboard: arrows move, space paints, Ctrl with arrows draws, [ and ] change the brush."),
+      el("p", { class: "small muted", id: "brush-help" }, `What you paint is made anew; ${rest}. Keyboard: arrows move, space paints, Ctrl with arrows draws, [ and ] change the brush.`),
       el("div", { class: "easel" }, el("div", { class: "sheet" }, el("img", { src: input.url, alt: "" }), canvas, ring)),
       el("div", { class: "row" },
         el("label", { for: "brush-size", class: "label" }, "Brush"), el("span", { class: "slider" }, size), erasing,

@@ -13,14 +13,25 @@ const WORDS = { live: "Live", paused: "Paused", hidden: "Asleep", failing: "Not 
 
 let standing = { state: "waiting" };
 let tried = false; // a key was just typed in
+let admitted = false; // the gateway answered with the key that is held, or with none
 const usage = new Usage(() => pulse.now());
 const config = new Config((error) => shut(error));
 const pulse = new Pulse(turn, heard);
 
 /** Everything once. Throws the first error, after all that could be shown is shown. */
 async function turn(signal) {
+  const health = facts("admin/health", signal).then(showHealth);
+  if (!admitted) {
+    // Whom the gateway does not let in is told so once, not by every endpoint.
+    const error = await health.then(() => null, (reason) => reason);
+    if (signal.aborted) return;
+    if (error?.wantsKey) return void shut(error);
+    open();
+    if (error && !error.status) throw error;
+    admitted = true;
+  }
   const parts = [
-    [facts("admin/health", signal).then(showHealth), null],
+    [health, null],
     [facts("admin/jobs", signal).then(showJobs), "#jobs-trouble"],
     [usage.turn(signal), "#usage-trouble"],
   ];
@@ -51,6 +62,7 @@ function open() {
 }
 
 function shut(error) {
+  admitted = false;
   pulse.stop();
   config.forget();
   const known = keyFor("admin") !== "";

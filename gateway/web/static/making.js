@@ -1,7 +1,6 @@
 // A request for pictures: sent as a stream, and told picture by picture.
 
-import { ask, errorOf, events } from "./api.js";
-import { root } from "./api.js";
+import { ask, errorOf, events, lost, root } from "./api.js";
 
 /** A request with pictures, as a form. `inputs`: [{blob, name, mask}], of which the first may carry the mask. */
 export function form(body, inputs) {
@@ -33,7 +32,7 @@ export async function* make(order, inputs, signal) {
       yield { kind: "picture", picture: pictureOf(event, generation) };
     }
   }
-  if (!metadata) throw errorOf({ message: "The connection broke before the last picture was there." }, response);
+  if (!metadata) throw lost(response);
   yield { kind: "ended", metadata, seconds: (performance.now() - began) / 1000 };
 }
 

@@ -15,7 +15,7 @@ import { view } from "./viewer.js";
 const IDEAS = ["Red fox in snow", "Lake at sunset", "City at night"];
 const VARIATIONS = 4;
 
-const pictures = inputs({ changed: () => (form.offer(), changed()), paint });
+const pictures = inputs({ changed: () => (form.offer(), changed()), paint: (input) => paint(input, form.keeps) });
 const form = composer(pictures, changed);
 const plan = planner(() => ({ orders: form.orders(), inputs: pictures.all() }), (error) => form.blame(error));
 const runs = results(actions());

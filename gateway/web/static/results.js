@@ -174,7 +174,7 @@ export function tools(entry, actions, named = false) {
 }
 
 function problem(error, order, inputs, actions) {
-  const where = [error.param && `parameter ${error.param}`, error.code, error.status && `status ${error.status}`, error.requestId].filter(Boolean);
+  const where = [error.param && `parameter ${error.param}`, error.code ?? error.type, error.status >= 400 && `status ${error.status}`, error.requestId].filter(Boolean);
   return el(
     "div",
     { class: "notice bad", role: "alert" },
@@ -206,7 +206,9 @@ const TITLES = {
 
 function title(error) {
   if (TITLES[error.code]) return TITLES[error.code];
+  if (error.lost) return "Connection lost";
   if (error.status === 0) return "No connection";
-  return error.status < 500 ? "The request was refused" : "No picture came";
+  const refused = error.status < 400 ? error.type === "invalid_request_error" : error.status < 500;
+  return refused ? "The request was refused" : "No picture came";
 }
 
