@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -105,7 +106,30 @@ def test_a_second_signal_ends_it_at_once() -> None:
                 pass
         started.process.send_signal(signal.SIGTERM)
         assert started.process.wait(15) == 0
-        assert isinstance(asked.exception(), httpx.TransportError) or asked.result().status_code >= 500
+        assert asked.result().status_code == 503
+        assert asked.result().json()["error"]["code"] == "503"
+
+
+def test_a_second_signal_is_told_to_streams_and_to_bodies_that_are_on_their_way() -> None:
+    with program("--still") as started, ThreadPoolExecutor(1) as threads:
+        member = started.member()
+        started.ready()
+        asked = threads.submit(httpx.post, f"{member.base}/v1/responses", json=body() | {"stream": True}, timeout=60)
+        address = ("127.0.0.1", int(member.base.rpartition(":")[2]))
+        with socket.create_connection(address, timeout=60) as slow, httpx.Client() as client:
+            slow.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            while client.get(f"{member.base}/ready").json()["running"] == 0:
+                pass
+            started.process.send_signal(signal.SIGTERM)
+            while client.get(f"{member.base}/ready").status_code == 200:
+                pass
+            started.process.send_signal(signal.SIGTERM)
+            told = slow.makefile("rb").read()
+        assert started.process.wait(15) == 0
+    assert told.startswith(b"HTTP/1.1 503")
+    assert b"shutting down" in told
+    assert "event: error" in asked.result().text
+    assert '"status":503' in asked.result().text
 
 
 def test_each_member_of_a_fleet_has_a_gpu_of_its_own_and_is_replaced_when_it_dies() -> None:

@@ -19,7 +19,7 @@ from providers.flux_worker.worker.desk import Serving
 from providers.flux_worker.worker.pictures import from_data_uri
 from providers.flux_worker.worker.reading import Bounds
 from providers.flux_worker.worker.shelf import Full, Shelf
-from providers.flux_worker.worker.work import BadPicture, OutOfMemory
+from providers.flux_worker.worker.work import BadPicture, OutOfMemory, Work
 from tests.providers.fake_engine import KLEIN, FakeEngine, colour
 from tests.providers.worker_served import Served, worker
 from tests.providers.worker_wire import MODEL, body, data_uri, error, message, pictures, post
@@ -162,6 +162,21 @@ def test_options_of_max_that_say_nothing_of_a_picture_are_taken(client: httpx.Cl
     assert post(client, said).status_code == 200
     assert len(engine.seen) == 1
     assert error(post(client, body() | {"provider_options": {"other": 1}}))["param"] == "provider_options.other"
+
+
+def test_a_method_that_is_not_served_is_405_and_says_which_are(client: httpx.Client) -> None:
+    answer = client.get("/v1/responses")
+    assert (answer.status_code, answer.headers["allow"], error(answer)["code"]) == (405, "POST", "405")
+
+
+def test_a_mistake_of_the_worker_s_own_is_told_in_the_envelope(engine: FakeEngine) -> None:
+    def broken(work: Work) -> None:
+        raise RuntimeError("a secret of the house")
+
+    engine.check = broken  # type: ignore[method-assign]
+    with worker(engine) as served, httpx.Client(base_url=served.base) as client:
+        answer = post(client, body())
+    assert (answer.status_code, error(answer)["message"]) == (500, "Internal server error.")
 
 
 def test_the_status_of_what_is_invalid_can_be_chosen(engine: FakeEngine) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from providers.flux_worker.worker.pictures import Codecs
 from providers.flux_worker.worker.reading import Bounds, Reader
+from providers.flux_worker.worker.running import Run
 from providers.flux_worker.worker.shelf import Shelf
 from providers.flux_worker.worker.wire import Refusal
 from providers.flux_worker.worker.work import Engine
@@ -39,7 +40,10 @@ class Desk:
         self.serving = serving
         self.codecs, self.shelf = Codecs(), Shelf()
         self.draining = False
+        self.halted = False
+        """Nothing is waited for any more."""
         self.under_way = 0
+        self._runs: set[Run] = set()
         self._lock = threading.Lock()
         self._loaded: tuple[Engine, Reader] | None = None
         self._trouble: str | None = None
@@ -79,6 +83,21 @@ class Desk:
         if reason is not None or self._loaded is None:
             raise Refusal(503, reason or "the model is being loaded", retry_after=RETRY_SECONDS)
         return self._loaded
+
+    def hold(self, run: Run) -> None:
+        """Keep what is under way, until `leave`, to tell it when nothing is waited for."""
+        self._runs.add(run)
+        if self.halted:
+            run.abandon()
+
+    def leave(self, run: Run) -> None:
+        self._runs.discard(run)
+
+    def halt(self) -> None:
+        """Tell all that is under way that it was cancelled. In the loop."""
+        self.draining = self.halted = True
+        for run in tuple(self._runs):
+            run.abandon()
 
     def drain(self, seconds: float) -> None:
         """Take no new work, and let what is there end for at most `seconds`. Blocks; any thread."""

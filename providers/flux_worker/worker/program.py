@@ -25,6 +25,9 @@ log = logging.getLogger("imagegate.worker")
 LAST_WORDS_SECONDS = 5
 """For answers that are on their way when all work has ended."""
 
+HALT_SECONDS = 1
+"""After a second signal: for the word that work was cancelled."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -102,10 +105,21 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is None or self._desk.draining:
+            self._halt()
             super().handle_exit(sig, frame)
             return
         self._desk.draining = True
         self._loop.call_soon_threadsafe(self._leave, sig, frame)
+
+    def _halt(self) -> None:
+        """A second signal: whoever waits is told so, and no answer is waited for longer than that takes."""
+        if self._loop is None:
+            return
+        self._loop.call_soon_threadsafe(self._desk.halt)
+        if self.should_exit:  # the last words are being waited for, and for how long is settled
+            self._loop.call_soon_threadsafe(self._loop.call_later, HALT_SECONDS, setattr, self, "force_exit", True)
+        else:
+            self.config.timeout_graceful_shutdown = HALT_SECONDS
 
     def _leave(self, sig: int, frame: FrameType | None) -> None:
         self._leaving = asyncio.ensure_future(self._drained(sig, frame))

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from providers.flux_worker.worker.work import Engine, Handle, Listener, Made, Progress, Work
+from providers.flux_worker.worker.work import Cancelled, Engine, Handle, Listener, Made, Progress, Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,12 @@ class Run:
     def cancel(self) -> None:
         for handle in self._handles:
             handle.cancel()
+
+    def abandon(self) -> None:
+        """Tell whoever reads that it was cancelled, without waiting for the engine. In the loop."""
+        self.cancel()
+        for place in range(len(self._handles)):
+            self._queue.put_nowait(End(place, Cancelled()))
 
     def _listener(self, place: int, steps: bool) -> Listener:
         def progress(progress: Progress) -> None:

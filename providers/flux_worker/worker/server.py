@@ -89,6 +89,9 @@ class _Server:
             status = GONE_STATUS
             return Response(status_code=GONE_STATUS)
         except asyncio.CancelledError:  # some servers, such as Ray's, end the work of a client that leaves themselves
+            if desk.halted:  # and at its own end nothing is left to do with it but to say so
+                status = 503
+                raise Refusal(503, "the worker is shutting down", retry_after=RETRY_SECONDS) from None
             status = GONE_STATUS
             raise
         finally:
@@ -105,11 +108,13 @@ class _Server:
         asked = await self._desk.codecs.run(partial(reader.read, body))
         del body
         run = await self._begun(engine, reader, partial(Run, engine, asked.works, steps=asked.stream), asked.works[0])
+        self._desk.hold(run)
         base = str(request.base_url).rstrip("/")
         answering = Answering(asked, reader, self._desk.codecs, self._desk.shelf, base)
         if asked.stream:
 
             def over(status: int) -> None:
+                self._desk.leave(run)
                 run.cancel()  # nothing is left of it unless the client is gone
                 ended(status)
 
@@ -121,6 +126,7 @@ class _Server:
                 log.error("a request failed: %s", refusal.message, exc_info=refusal.__cause__)
             raise
         finally:
+            self._desk.leave(run)
             run.cancel()
         return Response(whole, media_type="application/json")
 
@@ -181,8 +187,9 @@ async def _refused(request: Request, refusal: Exception) -> Response:
 
 
 async def _not_found(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    return JSONResponse(Refusal(status, f"{request.method} {request.url.path} is not served here").body(), status)
+    assert isinstance(error, HTTPException)  # noqa: S101  (it is what this is registered for)
+    refusal = Refusal(error.status_code, f"{request.method} {request.url.path} is not served here")
+    return JSONResponse(refusal.body(), error.status_code, error.headers)  # of 405: what is allowed
 
 
 async def _broken(request: Request, error: Exception) -> Response:
