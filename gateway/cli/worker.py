@@ -94,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
             f"imagegate worker needs {', '.join(missing)}, which this environment lacks: `make worker` makes one that "
             "has them, and .venv-worker/bin/imagegate worker runs there"
         )
-    for say_what_is_wrong in (_serving, _options):  # once, and not in each process
+    for say_what_is_wrong in (_serving, _options, _weights):  # once, not in each process, and before it listens
         say_what_is_wrong(args)
     if args.gpus == 1:
         return _one(args, 0)
@@ -160,6 +160,18 @@ def _serving(args: argparse.Namespace) -> Serving:
         )
     bounds = Bounds(pixels=args.pixels, steps=args.steps, images=args.images, validation_status=args.validation_status)
     return Serving(name=args.name, key=key, bounds=bounds)
+
+
+def _weights(args: argparse.Namespace) -> None:
+    """Raises ConfigurationError where there are none to load; what is to be fetched is not known yet."""
+    from providers.flux_worker.worker.folders import FolderError, may_be_fetched, recognise
+
+    if args.download and may_be_fetched(args.model):
+        return
+    try:
+        recognise(args.model)
+    except FolderError as wrong:
+        raise ConfigurationError(f"imagegate worker: --model: {wrong}") from None
 
 
 def _loading(args: argparse.Namespace) -> Callable[[], Engine]:

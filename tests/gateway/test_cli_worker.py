@@ -5,12 +5,14 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.cli import main
 from gateway.cli import worker as command
+from providers.flux_worker.worker import folders
 from providers.flux_worker.worker.options import Options
 
 
@@ -25,7 +27,37 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(command, "EXTRA", ())
     monkeypatch.setattr(command, "_one", one)
+    monkeypatch.setattr(folders, "recognise", lambda model: None)
     return served
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("", "no model_index.json"),
+        ("/not-there", "there is no folder"),
+        ("/not-there --download", "there is no folder"),
+        ("/file", "is a file"),
+    ],
+)
+def test_a_wrong_folder_is_told_before_anything_listens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, said: str
+) -> None:
+    monkeypatch.setattr(command, "EXTRA", ())
+    (tmp_path / "file").touch()
+    assert main(["worker", "--port", "0", "--model", *f"{tmp_path}{words}".split()]) == 2
+    told = capsys.readouterr()
+    assert said in told.err
+    assert "--model" in told.err
+    assert told.out == ""
+
+
+def test_what_is_to_be_fetched_is_looked_at_once_it_is_there(
+    installed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "recognise", lambda model: pytest.fail("it was looked for"))
+    assert main(["worker", "--model", "owner/name", "--download"]) == 0
+    assert len(installed) == 1
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is not None, reason="torch is installed here")

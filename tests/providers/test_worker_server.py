@@ -19,6 +19,7 @@ from providers.flux_worker.worker.desk import Serving
 from providers.flux_worker.worker.pictures import from_data_uri
 from providers.flux_worker.worker.reading import Bounds
 from providers.flux_worker.worker.shelf import Full, Shelf
+from providers.flux_worker.worker.wire import Refusal
 from providers.flux_worker.worker.work import BadPicture, OutOfMemory, Work
 from tests.providers.fake_engine import KLEIN, FakeEngine, colour
 from tests.providers.worker_served import Served, worker
@@ -59,9 +60,17 @@ def test_an_answer_is_max_s_own_and_a_png_tells_how_it_came_about(client: httpx.
     (picture,) = pictures(answer)
     assert (picture.size, picture.getpixel((0, 0))) == ((256, 128), colour(7))
     assert isinstance(picture, PngImagePlugin.PngImageFile)
-    assert picture.text == {"model": MODEL, "seed": "7", "steps": "3", "guidance": "1.0"}
+    assert picture.text == {"model": MODEL, "seed": "7", "steps": "3"}, "a distilled model reads no guidance"
     assert len(answer.headers["x-request-id"]) == 32
     assert answer.headers["x-imagegate-worker"]
+
+
+def test_a_png_of_a_guided_model_tells_its_guidance() -> None:
+    guided = FakeEngine(model=replace(KLEIN, guided=True))
+    with worker(guided) as served, httpx.Client(base_url=served.base) as client:
+        (picture,) = pictures(post(client, body(guidance_scale=2.5)))
+    assert isinstance(picture, PngImagePlugin.PngImageFile)
+    assert picture.text["guidance"] == "2.5"
 
 
 def test_n_pictures_are_n_pieces_of_work_by_a_seed_of_their_own(client: httpx.Client, engine: FakeEngine) -> None:
@@ -177,6 +186,10 @@ def test_a_mistake_of_the_worker_s_own_is_told_in_the_envelope(engine: FakeEngin
     with worker(engine) as served, httpx.Client(base_url=served.base) as client:
         answer = post(client, body())
     assert (answer.status_code, error(answer)["message"]) == (500, "Internal server error.")
+
+
+def test_a_refusal_always_says_something() -> None:
+    assert Refusal(503, "").body()["error"]["message"] == "Service Unavailable"
 
 
 def test_the_status_of_what_is_invalid_can_be_chosen(engine: FakeEngine) -> None:

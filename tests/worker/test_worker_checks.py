@@ -36,6 +36,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str, str]] = {
         "strength is 0.0",
     ),
     "long reference": ("klein", {"mode": "edit", "pictures": (Image.new("RGB", (640, 64)),)}, "input", "Aspect ratio"),
+    "small and long": ("klein", {"mode": "edit", "pictures": (Image.new("RGB", (9, 90)),)}, "input", "ratio: 10.0"),
     "negative": ("klein", {"negative_prompt": "x"}, "provider_options.image.negative_prompt", "no negative prompt"),
     "second prompt": ("klein", {"secondary_prompt": "x"}, "provider_options.image.secondary_prompt", "one prompt"),
     "long prompt, klein": ("klein", {"prompt": LONG}, "input", "Prompt is too long: [0-9]+ tokens"),

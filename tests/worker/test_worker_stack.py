@@ -165,6 +165,6 @@ def test_it_ends_its_work_when_it_is_told_to_end(tmp_path: Path, weights: Callab
 def test_a_folder_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "gateway.cli", "worker", "--model", str(tmp_path), "--port", "0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)  # noqa: S603
-    assert done.returncode == 1
-    assert done.stderr.startswith("imagegate: ")
+    assert done.returncode == 2
+    assert done.stderr.startswith("imagegate worker: --model: ")
     assert done.stderr.count("\n") == 1

@@ -107,7 +107,8 @@ class Answering:
     async def _part(self, place: int, made: Made) -> tuple[OutputImage, dict[str, Any]]:
         """The picture as the wire has it, and what we tell of it under a key of our own."""
         work, form = self.asked.works[place], self.asked.form
-        origin = Origin(self.asked.model, work.seed, made.steps, work.guidance)
+        guidance = work.guidance if self.reader.model.guided else None
+        origin = Origin(self.asked.model, work.seed, made.steps, guidance)
         data = await self.codecs.run(partial(pictures.encode, made.picture, form, origin))
         told: dict[str, Any] = {"seed": work.seed, "steps": made.steps, "skipped": made.skipped}
         told |= {"seconds": round(made.seconds, 3), "waited": round(made.waited, 3)}

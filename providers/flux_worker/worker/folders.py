@@ -107,6 +107,11 @@ PARTS: Mapping[Architecture, Mapping[str, str]] = {
 _WEIGHTS = ("transformer", "vae", "text_encoder", "text_encoder_2")
 
 
+def may_be_fetched(model: str) -> bool:
+    """An id of a hub, and nothing of this machine."""
+    return not Path(model).exists() and _HUB_ID.fullmatch(model) is not None
+
+
 def recognise(model: str, *, download: bool = False) -> Folder:
     """The weights at a path, or of a hub's id that lies in its local cache; `download` fetches what lacks. Raises
     FolderError."""
@@ -122,12 +127,14 @@ def recognise(model: str, *, download: bool = False) -> Folder:
 
 def _cached(model: str) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     try:
         return Path(snapshot_download(model, local_files_only=True))
+    except HFValidationError as error:
+        raise FolderError(f"{model} is no folder, nor an id of a hub: {error}") from error
     except LocalEntryNotFoundError as error:
-        said = f"{model} is neither a folder nor in the hub's local cache; give a folder, or allow the download"
+        said = f"{model} is neither a folder nor in the hub's local cache; give a folder, or fetch it with --download"
         raise FolderError(said) from error
 
 

@@ -33,12 +33,12 @@ PREVIEW_SIDE_MOST = 512
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """How a picture came about. A PNG carries it as text."""
+    """How a picture came about. A PNG carries it as text; `guidance` None = the model reads none."""
 
     model: str
     seed: int
     steps: int
-    guidance: float
+    guidance: float | None
 
 
 class Codecs:
@@ -117,7 +117,9 @@ def in_base64(data: bytes) -> str:
 def _told(origin: Origin) -> PngImagePlugin.PngInfo:
     info = PngImagePlugin.PngInfo()
     for name in ("model", "seed", "steps", "guidance"):
-        info.add_text(name, str(getattr(origin, name)))
+        value = getattr(origin, name)
+        if value is not None:
+            info.add_text(name, str(value))
     return info
 
 

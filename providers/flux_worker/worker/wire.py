@@ -6,6 +6,7 @@ MAX ignores unknown keys at top level (docs.modular.com, "Image generation"), so
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -54,6 +55,7 @@ class Refusal(Exception):
     def __init__(
         self, status: int, message: str, *, param: str = "", code: str | None = None, retry_after: float | None = None
     ) -> None:
+        message = message or HTTPStatus(status).phrase  # an error of a library may say nothing
         super().__init__(message)
         self.status, self.message, self.param, self.code = status, message, param, code
         self.retry_after = retry_after

@@ -104,7 +104,7 @@ class Flux2(Family):
                 raise Refused(f"{self.kind.family} reads one prompt: leave {name} out", f"{OPTIONS}.{name}")
         for picture in work.pictures:
             try:
-                Flux2ImageProcessor.check_image_input(_enlarged(picture))
+                Flux2ImageProcessor.check_image_input(picture, min_side_length=1)
             except ValueError as error:
                 raise Refused(str(error), PICTURES) from error
 
