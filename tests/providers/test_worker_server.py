@@ -19,8 +19,7 @@ from providers.flux_worker.worker.desk import Serving
 from providers.flux_worker.worker.pictures import from_data_uri
 from providers.flux_worker.worker.reading import Bounds
 from providers.flux_worker.worker.shelf import Full, Shelf
-from providers.flux_worker.worker.wire import Refusal
-from providers.flux_worker.worker.work import BadPicture, OutOfMemory, Work
+from providers.flux_worker.worker.work import BadPicture, OutOfMemory
 from tests.providers.fake_engine import KLEIN, FakeEngine, colour
 from tests.providers.worker_served import Served, worker
 from tests.providers.worker_wire import MODEL, body, data_uri, error, message, pictures, post
@@ -134,62 +133,6 @@ def test_what_is_invalid_is_422_with_its_name_and_reaches_no_engine(
     assert (told["code"], told["type"]) == ("422", "invalid_request_error")
     assert param in told["param"]
     assert engine.seen == []
-
-
-PART = "input.0.content.0"
-
-
-@pytest.mark.parametrize(
-    ("given", "param", "said"),
-    [
-        (message(prompt="x") * 2, "input", "at most 1 item"),
-        ([], "input", "at least 1 item"),
-        (7, "input", "a text or a list with one message"),
-        ([{"role": "system", "content": "x"}], "input.0.role", "'user'"),
-        ([{"role": "user"}], "input.0.content", "required"),
-        ([{"role": "user", "content": 7}], "input.0.content", "a text or a list of parts"),
-        ([{"role": "user", "content": [{"type": "input_image"}]}], f"{PART}.image_url", "required"),
-        ([{"role": "user", "content": [{"type": "input_text"}]}], f"{PART}.text", "required"),
-        ([{"role": "user", "content": [{"type": "input_file"}]}], PART, "'input_image'"),
-        ([{"role": "user", "content": ["x"]}], PART, "'input_image'"),
-    ],
-)
-def test_a_wrong_input_is_told_by_its_own_path_and_rule(
-    client: httpx.Client, given: Any, param: str, said: str
-) -> None:
-    answer = post(client, body(given))
-    assert answer.status_code == 422
-    told = error(answer)
-    assert told["param"] == param
-    assert told["message"].startswith(f"Validation error: {param}: ")
-    assert said in told["message"]
-
-
-def test_options_of_max_that_say_nothing_of_a_picture_are_taken(client: httpx.Client, engine: FakeEngine) -> None:
-    said = body()
-    said["provider_options"] |= {"max": {"target_endpoint": "a"}, "video": {"fps": 1}, "audio": None}
-    assert post(client, said).status_code == 200
-    assert len(engine.seen) == 1
-    assert error(post(client, body() | {"provider_options": {"other": 1}}))["param"] == "provider_options.other"
-
-
-def test_a_method_that_is_not_served_is_405_and_says_which_are(client: httpx.Client) -> None:
-    answer = client.get("/v1/responses")
-    assert (answer.status_code, answer.headers["allow"], error(answer)["code"]) == (405, "POST", "405")
-
-
-def test_a_mistake_of_the_worker_s_own_is_told_in_the_envelope(engine: FakeEngine) -> None:
-    def broken(work: Work) -> None:
-        raise RuntimeError("a secret of the house")
-
-    engine.check = broken  # type: ignore[method-assign]
-    with worker(engine) as served, httpx.Client(base_url=served.base) as client:
-        answer = post(client, body())
-    assert (answer.status_code, error(answer)["message"]) == (500, "Internal server error.")
-
-
-def test_a_refusal_always_says_something() -> None:
-    assert Refusal(503, "").body()["error"]["message"] == "Service Unavailable"
 
 
 def test_the_status_of_what_is_invalid_can_be_chosen(engine: FakeEngine) -> None:

@@ -1,0 +1,82 @@
+"""What a FLUX worker says of a request that it does not carry out: whose rule, by its path, in the envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from providers.flux_worker.worker.wire import Refusal
+from providers.flux_worker.worker.work import Work
+from tests.providers.fake_engine import FakeEngine
+from tests.providers.worker_served import worker
+from tests.providers.worker_wire import body, error, message, post
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def client(engine: FakeEngine) -> Iterator[httpx.Client]:
+    with worker(engine) as served, httpx.Client(base_url=served.base) as client:
+        yield client
+
+
+PART = "input.0.content.0"
+
+
+@pytest.mark.parametrize(
+    ("given", "param", "said"),
+    [
+        (message(prompt="x") * 2, "input", "at most 1 item"),
+        ([], "input", "at least 1 item"),
+        (7, "input", "a text or a list with one message"),
+        ([{"role": "system", "content": "x"}], "input.0.role", "'user'"),
+        ([{"role": "user"}], "input.0.content", "required"),
+        ([{"role": "user", "content": 7}], "input.0.content", "a text or a list of parts"),
+        ([{"role": "user", "content": [{"type": "input_image"}]}], f"{PART}.image_url", "required"),
+        ([{"role": "user", "content": [{"type": "input_text"}]}], f"{PART}.text", "required"),
+        ([{"role": "user", "content": [{"type": "input_file"}]}], PART, "'input_image'"),
+        ([{"role": "user", "content": ["x"]}], PART, "'input_image'"),
+    ],
+)
+def test_a_wrong_input_is_told_by_its_own_path_and_rule(
+    client: httpx.Client, given: Any, param: str, said: str
+) -> None:
+    answer = post(client, body(given))
+    assert answer.status_code == 422
+    told = error(answer)
+    assert told["param"] == param
+    assert told["message"].startswith(f"Validation error: {param}: ")
+    assert said in told["message"]
+
+
+def test_options_of_max_that_say_nothing_of_a_picture_are_taken(client: httpx.Client, engine: FakeEngine) -> None:
+    said = body()
+    said["provider_options"] |= {"max": {"target_endpoint": "a"}, "video": {"fps": 1}, "audio": None}
+    assert post(client, said).status_code == 200
+    assert len(engine.seen) == 1
+    assert error(post(client, body() | {"provider_options": {"other": 1}}))["param"] == "provider_options.other"
+
+
+def test_a_method_that_is_not_served_is_405_and_says_which_are(client: httpx.Client) -> None:
+    answer = client.get("/v1/responses")
+    assert (answer.status_code, answer.headers["allow"], error(answer)["code"]) == (405, "POST", "405")
+
+
+def test_a_mistake_of_the_worker_s_own_is_told_in_the_envelope(engine: FakeEngine) -> None:
+    def broken(work: Work) -> None:
+        raise RuntimeError("a secret of the house")
+
+    engine.check = broken  # type: ignore[method-assign]
+    with worker(engine) as served, httpx.Client(base_url=served.base) as client:
+        answer = post(client, body())
+    assert (answer.status_code, error(answer)["message"]) == (500, "Internal server error.")
+
+
+def test_a_refusal_always_says_something() -> None:
+    assert Refusal(503, "").body()["error"]["message"] == "Service Unavailable"
