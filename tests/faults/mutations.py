@@ -145,10 +145,10 @@ def never_settled(patch: pytest.MonkeyPatch) -> None:
 def retry_after_the_body(patch: pytest.MonkeyPatch) -> None:
     exchange = Transport.exchange
 
-    async def twice(self: Transport, request: Any, target: Any, *, deadline: float) -> Any:
-        answer = await exchange(self, request, target, deadline=deadline)
+    async def twice(self: Transport, request: Any, target: Any, **more: Any) -> Any:
+        answer = await exchange(self, request, target, **more)
         if isinstance(answer, Broken) and answer.stage >= Stage.BODY_SENT:
-            return await exchange(self, request, target, deadline=deadline)
+            return await exchange(self, request, target, **more)
         return answer
 
     patch.setattr(Transport, "exchange", twice)
@@ -157,8 +157,8 @@ def retry_after_the_body(patch: pytest.MonkeyPatch) -> None:
 def every_break_is_not_sent(patch: pytest.MonkeyPatch) -> None:
     exchange = Transport.exchange
 
-    async def hopeful(self: Transport, request: Any, target: Any, *, deadline: float) -> Any:
-        answer = await exchange(self, request, target, deadline=deadline)
+    async def hopeful(self: Transport, request: Any, target: Any, **more: Any) -> Any:
+        answer = await exchange(self, request, target, **more)
         return replace(answer, stage=Stage.CONNECTING) if isinstance(answer, Broken) else answer
 
     patch.setattr(Transport, "exchange", hopeful)

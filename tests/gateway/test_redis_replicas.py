@@ -71,8 +71,8 @@ async def test_every_key_in_redis_dies_by_itself(redis: RedisServer) -> None:
     async with replicas(redis) as home:
         one, other = await home.one(), await home.one()
         gate, pace, rates = one.gate("p", 1), one.pace("p", 1, 60.0), one.rates(keys)
-        waits = [asyncio.ensure_future(other.gate("p", 1).take()) for _ in range(2)]
         await gate.take()
+        waits = [asyncio.ensure_future(other.gate("p", 1).take()) for _ in range(2)]
         await pace.turn()
         async with rates.admit("k", 1), one.office("sweeping"):
             await home.settled()
