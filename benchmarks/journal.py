@@ -118,8 +118,8 @@ models: {{{MODEL}: {{routes: [{{provider: up, model: gpt-image-1, price: {{usd_p
 
 
 async def measured(folder: Path, provider: str, requests: int) -> Measured:
-    # Pictures that are kept just in case wait for company once their answer is out. A client on a socket has it by then;
-    # here, without one, the request would seem to take as long.
+    # Pictures that are kept just in case wait for company once their answer is out. A client on a socket has it by
+    # then; here, without one, the request would seem to take as long.
     storage_packs.GATHER_SECONDS = 0.0
     kept, bare = services_in(folder / "kept", provider), services_in(folder / "bare", provider)
     found = Measured()
