@@ -76,7 +76,7 @@ def test_what_looks_like_a_secret_is_taken_out(text: str) -> None:
         "size: '64' is not a size; accepted: auto, WxH or W:H",
         "http://127.0.0.1:8000/v1/models?schema=true",
         "the disk-backed risk-assessment",
-        'File "/work/gateway/x.py", line 3, in f',
+        'File "/srv/gateway/x.py", line 3, in f',
     ],
 )
 def test_what_is_none_is_left_as_it_is(text: str) -> None:
