@@ -87,7 +87,8 @@ class Job:
         """The outcome, or GenerationTimeout after `seconds`, or Draining where the gateway ends first; the work goes on
         either way."""
         try:
-            return await asyncio.wait_for(asyncio.shield(self.task), seconds)
+            async with asyncio.timeout(seconds):
+                return await asyncio.shield(self.task)
         except TimeoutError:
             raise GenerationTimeout(
                 f"no picture within {seconds:g} seconds (server.deadline_seconds); the work goes on as generation "

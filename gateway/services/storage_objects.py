@@ -276,7 +276,8 @@ class ObjectStorage:
                 log.warning("what waits for the bucket cannot be moved yet: %s", error.detail or error.message)
                 self._better.clear()
                 try:
-                    await asyncio.wait_for(self._better.wait(), pause)
+                    async with asyncio.timeout(pause):
+                        await self._better.wait()
                 except TimeoutError:
                     pause = min(MOVE_MOST_SECONDS, 2 * pause)
 

@@ -142,7 +142,8 @@ class Supervisor:
             wait = AGAIN_FIRST_SECONDS if steady else min(AGAIN_MOST_SECONDS, max(AGAIN_FIRST_SECONDS, 2 * wait))
             log.error("worker %d %s; another one starts in %.1f s", number + 1, _ended(code), wait)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stopping.wait(), wait)
+                async with asyncio.timeout(wait):
+                    await self._stopping.wait()
 
     async def _work(self, number: int) -> tuple[int, bool]:
         """One worker's life. Returns its exit code, negative for a signal, once all that it held is free again, and

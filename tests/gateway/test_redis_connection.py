@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import socket
 import time
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from redis.asyncio.connection import Connection
 
 from gateway.config.redis_url import RedisUrl, redis_url
 from gateway.services.redis.connection import RedisConnection
@@ -363,3 +365,20 @@ async def test_why_a_server_cannot_be_reached_is_told_in_words(
         "it is still loading its data",
         "it does not answer in time",
     ]
+
+
+@REDIS
+async def test_a_connection_that_the_system_gave_up_answers_nobody(
+    own: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(own) as redis:
+
+        async def given_up(*anything: object, **named: object) -> object:
+            raise TimeoutError(errno.ETIMEDOUT, "the peer has been silent for long")
+
+        # What is being read was asked for before.
+        monkeypatch.setattr(Connection, "_read_response_from_parser", given_up)
+        assert await redis.command("PING") == b"PONG"
+        with pytest.raises(StateUnavailable):
+            await redis.command("GET", "anything")
+        assert not redis.available

@@ -11,9 +11,10 @@ import pytest
 from gateway.services.attempts import Settlement, new_id
 from gateway.services.generations import Ended, KeptAnswer
 from gateway.services.replicas.outbox import MOST_ROWS
+from gateway.services.replicas.turns import Turns
 from gateway.services.responses import KeptPicture, KeptResponse
 from normalization.errors import StateUnavailable
-from tests.gateway.copresent import DONE, a_generation, an_attempt, lapse, member, pair, until
+from tests.gateway.copresent import DONE, PATIENCE, a_generation, an_attempt, lapse, member, pair, until
 from tests.redis_server import RedisServer, redis_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("redis-server")]
@@ -282,3 +283,23 @@ async def test_an_outbox_that_is_told_again_and_again_counts_nothing_twice(tmp_p
         assert await until(all_told)
         assert await a.spent() == 280_000
         assert await a.generations.undelivered("f", "web", 0.0) is None
+
+
+@pytest.mark.parametrize("steps", range(6))
+async def test_leaving_ends_also_at_the_moment_of_being_woken(
+    tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    taken = asyncio.Event()
+
+    async def turn(turns: Turns) -> None:
+        taken.set()
+
+    monkeypatch.setattr(Turns, "_turn", turn)
+    async with member(tmp_path / "a", redis.url()) as a:
+        await taken.wait()
+        await asyncio.sleep(0)
+        a.others.turns.hurry()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(PATIENCE):
+            await a.others.turns.close()

@@ -193,7 +193,8 @@ class RedisConnection:
             else:
                 pause = AGAIN_FIRST_SECONDS
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._gone.wait(), BEAT_SECONDS)
+                    async with asyncio.timeout(BEAT_SECONDS):
+                        await self._gone.wait()
                 with contextlib.suppress(StateUnavailable):
                     await self._look(self._wire)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable, Mapping, Sequence
 
 from redis.asyncio.connection import AbstractConnection
@@ -51,7 +50,7 @@ class Ear:
     async def _read(self) -> None:
         try:
             while True:
-                kind, channel, data = await self._connection.read_response(True, math.inf, disconnect_on_error=False)
+                kind, channel, data = await self._connection.read_response(True, disconnect_on_error=False)
                 if kind == b"message":
                     self._say(channel.decode(), data)
                 elif kind == b"subscribe" and channel in self._confirmed:

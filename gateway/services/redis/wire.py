@@ -7,7 +7,6 @@ connection: what is behind it would be late as well, and nobody is to wait for i
 from __future__ import annotations
 
 import asyncio
-import math
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -144,7 +143,7 @@ class Wire:
         try:
             while True:
                 try:
-                    reply = await connection.read_response(True, math.inf, disconnect_on_error=False)
+                    reply = await connection.read_response(True, disconnect_on_error=False)
                 except ResponseError as error:
                     reply = error
                 batch = asked[0]

@@ -102,7 +102,8 @@ class Turns:
                 log.exception("what is to be told to other replicas cannot be read")
             self._turns += 1
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), TURN_SECONDS)
+                async with asyncio.timeout(TURN_SECONDS):
+                    await self._wake.wait()
             self._wake.clear()
 
     async def _turn(self) -> None:
