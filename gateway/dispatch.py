@@ -86,7 +86,7 @@ class Dispatcher:
             price=candidate.price,
             output_pixels_most=self.output_pixels_most,
         )
-        return plan.followed(candidate.plan.calls[0].previews)
+        return plan.followed(candidate.plan.calls[0].previews).with_thumbnails(candidate.plan.finish.thumbnail)
 
 
 class _Work:

@@ -26,7 +26,7 @@ from normalization.errors import (
     ResultUnavailable,
 )
 from normalization.pictures import BadPicture, FinishOptions
-from normalization.pictures.finish import Finished
+from normalization.pictures.finish import Finished, thumbnail_size
 from normalization.pictures.inspect import inspect
 from normalization.plan import Finish
 from normalization.vocabulary import Format
@@ -132,6 +132,7 @@ class Finisher:
             weight.release()
             raise
         self.metrics.converted(done.source_format, done.format, time.monotonic() - began)
+        small = _thumbnail(done, finish)
         weight.resize(len(done.data))
         return Delivered(
             data=await self._laid_down(done.data, weight),
@@ -142,6 +143,7 @@ class Finisher:
             enlarged=done.enlarged,
             flattened=done.flattened,
             weight=weight,
+            thumbnail=small,
         )
 
     async def preview(self, data: bytes, form: Format | None) -> Finished | None:
@@ -167,6 +169,13 @@ class Finisher:
         return file
 
     async def _finished(self, data: bytes, finish: Finish, deadline: float) -> Finished:
+        if finish.thumbnail is not None:
+            try:
+                return await self.pool.finish(data, finish, self.options, deadline=deadline)
+            except (TimeoutError, BadPicture, CodecError) as error:
+                # What passes through needs no decoder, and is not lost where only the thumbnail did.
+                log.info("a thumbnail is left out: %s", error)
+                finish = replace(finish, thumbnail=None)
         try:
             return await self.pool.finish(data, finish, self.options, deadline=deadline)
         except TimeoutError as error:
@@ -175,6 +184,12 @@ class Finisher:
             raise BadUpstreamImage(
                 "the provider's picture cannot be used: it is damaged, too large or not a picture", detail=str(error)
             ) from error
+
+
+def _thumbnail(done: Finished, finish: Finish) -> Delivered | None:
+    if done.thumbnail is None or finish.thumbnail is None:
+        return None
+    return Delivered(done.thumbnail, Format.WEBP, thumbnail_size(done.size, finish.thumbnail))
 
 
 def _spooled(spool: Spool, data: bytes) -> Spooled:

@@ -38,6 +38,8 @@ class Asked:
     """The address under which a provider could fetch pictures from the gateway."""
     promptless: bool = False
     """A prompt may be missing."""
+    thumbnail: int | None = None
+    """A thumbnail of each picture is wanted too, of at most so many pixels a side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ class Ordering:
         )
         if reading.stream:
             plan = plan.followed(reading.partial_images)
+        plan = plan.with_thumbnails(asked.thumbnail)
         return Candidate(backend, profile, request, plan, price, route.timeout_seconds, route.on_unknown, route.weight)
 
 

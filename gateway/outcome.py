@@ -220,6 +220,8 @@ class Delivered:
     flattened: bool = False
     repair: str | None = None
     """What had to be put right before the picture could be read, in words."""
+    thumbnail: Delivered | None = None
+    """The same small, where it was asked for and could be made."""
     weight: Weight | None = field(default=None, repr=False, compare=False)
     """Counts the bytes for as long as they lie in memory."""
 

@@ -124,6 +124,7 @@ def _finish(finish: Finish, spared: Mapping[str, str]) -> dict[str, Any]:
         "opaque": finish.opaque,
         "source": finish.source,
         "composite": composite,
+        "thumbnail": finish.thumbnail,
     }
 
 
@@ -137,6 +138,7 @@ def _read_finish(value: Mapping[str, Any]) -> tuple[Finish, bool, tuple[str, str
         force=value["force"],
         opaque=value["opaque"],
         source=None if source is None else Format(source),
+        thumbnail=value.get("thumbnail"),  # what an earlier version wrote down has none
     )
     if not composite:
         return finish, composite is not None, None

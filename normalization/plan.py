@@ -29,7 +29,8 @@ class Finish:
     `format`: deliver this format. `quality`: 0..100 as the caller means it (100 = best), None = the house default.
     `force`: encode even when the format already matches, because the caller named a quality that the provider
     did not apply. `opaque`: the caller asked for an opaque background. `source`: the format that the provider was
-    asked for; None where it was asked for none.
+    asked for; None where it was asked for none. `thumbnail`: of the same pixels make a small WebP too, whose longer
+    side has at most so many.
     """
 
     format: Format
@@ -40,6 +41,7 @@ class Finish:
     opaque: bool = False
     source: Format | None = None
     composite: Composite | None = None
+    thumbnail: int | None = None
 
     def steps(self) -> list[dict[str, Any]]:
         """The steps as the dry run shows them, in order."""
@@ -59,6 +61,8 @@ class Finish:
                 "unless": None if self.force else f"already {self.format.value}",
             }
         )
+        if self.thumbnail is not None:
+            steps.append({"step": "thumbnail", "format": Format.WEBP.value, "side": self.thumbnail})
         return steps
 
 
@@ -139,6 +143,10 @@ class Plan:
         form = None if previews is None else self.finish.format
         calls = (replace(call, previews=previews, previews_format=form) for call in self.calls)
         return replace(self, calls=tuple(calls))
+
+    def with_thumbnails(self, side: int | None) -> Plan:
+        """The plan, for somebody who wants a thumbnail of each picture too; None = nobody does."""
+        return replace(self, finish=replace(self.finish, thumbnail=side))
 
     @property
     def lossless(self) -> bool:

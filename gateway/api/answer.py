@@ -101,20 +101,21 @@ def images_body(order: Order, outcome: Outcome, hosted: Sequence[Hosted], delive
 
 
 def _item(hosted: Hosted) -> Iterator[Piece]:
-    rest: dict[str, Any] = {}
-    if hosted.picture.revised_prompt is not None:
-        rest["revised_prompt"] = hosted.picture.revised_prompt
-    if hosted.picture.seed is not None:
-        rest["seed"] = hosted.picture.seed
-    end = b"," + orjson.dumps(rest)[1:] if rest else b"}"
+    picture, opening = hosted.picture, b"{"
     if hosted.link is not None:
-        yield b'{"url":"'
+        yield opening + b'"url":"'
         yield hosted.link
-        yield b'"' if hosted.inline else b'"' + end
+        opening = b'",'
     if hosted.inline:
-        yield b'{"b64_json":"' if hosted.link is None else b',"b64_json":"'
-        yield hosted.picture
-        yield b'"' + end
+        yield opening + b'"b64_json":"'
+        yield picture
+        opening = b'",'
+    if picture.thumbnail is not None:
+        yield opening + b'"thumbnail_b64_json":"'
+        yield picture.thumbnail
+        opening = b'",'
+    rest = {name: value for name in ("revised_prompt", "seed") if (value := getattr(picture, name)) is not None}
+    yield opening + orjson.dumps(rest)[1:] if rest else opening[:-1] + b"}"
 
 
 def _metadata(order: Order, outcome: Outcome, entries: tuple[Applied, ...], repairs: tuple[str, ...]) -> dict[str, Any]:

@@ -14,6 +14,9 @@ from gateway.container import Services
 from gateway.routing import Resolved, allowed
 from normalization.errors import InvalidType, InvalidValue, ModelNotAllowed
 
+THUMBNAIL = "x-imagegate-thumbnail"
+THUMBNAIL_SIDES = range(16, 513)
+THUMBNAIL_DIGITS = 3
 FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -46,6 +49,31 @@ def strict(request: Request) -> bool | None:
     """What `x-imagegate-strict` says; None = as configured. Raises InvalidValue."""
     given = request.headers.get("x-imagegate-strict")
     return None if given is None else _flag("x-imagegate-strict", given)
+
+
+def thumbnail(request: Request) -> int | None:
+    """How many pixels the longer side of each picture's thumbnail has, as `x-imagegate-thumbnail` says; None = none is
+    wanted. Raises InvalidValue."""
+    given = request.headers.get(THUMBNAIL)
+    if given is None:
+        return None
+    side = int(given) if given.isascii() and given.isdigit() and len(given) <= THUMBNAIL_DIGITS else 0
+    if side not in THUMBNAIL_SIDES:
+        first, last = THUMBNAIL_SIDES[0], THUMBNAIL_SIDES[-1]
+        raise InvalidValue(
+            f"{THUMBNAIL}: {given[:100]!r} is not accepted; a whole number of pixels from {first} to {last} is",
+            param=THUMBNAIL,
+        )
+    return side
+
+
+def no_thumbnail(request: Request) -> None:
+    """Raise InvalidValue where a thumbnail is asked of an answer that has no place for it."""
+    if thumbnail(request) is not None:
+        raise InvalidValue(
+            f"{THUMBNAIL}: {request.url.path} gives no thumbnails; /v1/images/generations and /v1/images/edits do",
+            param=THUMBNAIL,
+        )
 
 
 def is_dry_run(request: Request) -> bool:

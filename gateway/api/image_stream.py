@@ -101,7 +101,7 @@ class ImageStream:
             data["revised_prompt"] = picture.revised_prompt
         if self.url:
             data |= await self._hosted(order, picture)
-        return event(f"{self.kind}.completed", data, ("b64_json", picture))
+        return event(f"{self.kind}.completed", data, b64_json=picture, thumbnail_b64_json=picture.thumbnail)
 
     async def _hosted(self, order: Order, picture: Delivered) -> dict[str, str]:
         try:

@@ -12,7 +12,7 @@ from gateway.api.bodies import read_json
 from gateway.api.callers import Caller, base_url
 from gateway.api.carrying import carried_out
 from gateway.api.dry_run import dry_run
-from gateway.api.entry import identified, is_dry_run, resolved, strict
+from gateway.api.entry import identified, is_dry_run, resolved, strict, thumbnail
 from gateway.api.image_writing import image_writing
 from gateway.api.once import of_upload, once
 from gateway.api.sse import EventStream
@@ -31,7 +31,7 @@ async def generations(request: Request) -> ASGIApp:
 
     async def work() -> ASGIApp:
         model = resolved(request, caller, request.path_params.get("model") or body.get("model"))
-        asked = Asked(body, base=base_url(request, services.settings))
+        asked = Asked(body, base=base_url(request, services.settings), thumbnail=thumbnail(request))
         prepared = services.ordering.prepare(asked, model, strict=strict(request), unpriced=caller.unpriced)
         return await answered(request, services, caller, prepared)
 
@@ -48,7 +48,7 @@ async def edits(request: Request) -> ASGIApp:
 
 async def _edited(request: Request, services: Services, caller: Caller, upload: Upload) -> ASGIApp:
     model = resolved(request, caller, request.path_params.get("model") or upload.body.get("model"))
-    asked = Asked(upload.body, "edit", base=base_url(request, services.settings))
+    asked = Asked(upload.body, "edit", base=base_url(request, services.settings), thumbnail=thumbnail(request))
     services.ordering.check(asked, model)
     pictures, mask = await services.intake.take(upload.pictures, upload.mask, param=upload.param)
     asked = replace(asked, pictures=pictures, mask=mask)
@@ -73,7 +73,8 @@ async def _varied(request: Request, services: Services, caller: Caller, upload: 
         )
     body = {name: value for name, value in upload.body.items() if name != "prompt"}
     pictures, _ = await services.intake.take(upload.pictures, None, param=upload.param)
-    asked = Asked(body, "edit", pictures, base=base_url(request, services.settings), promptless=True)
+    base, side = base_url(request, services.settings), thumbnail(request)
+    asked = Asked(body, "edit", pictures, base=base, promptless=True, thumbnail=side)
     prepared = services.ordering.prepare(asked, model, strict=strict(request), unpriced=caller.unpriced)
     return await answered(request, services, caller, prepared)
 

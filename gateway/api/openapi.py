@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from gateway.admin import schemas as admin
 from gateway.api.authority import Guarded
+from gateway.api.entry import THUMBNAIL, THUMBNAIL_SIDES
 from gateway.api.responses import schemas
 from normalization.schema import json_schema
 
@@ -44,6 +45,7 @@ _IMAGES = {
                 "properties": {
                     "url": {"type": "string", "format": "uri"},
                     "b64_json": {"type": "string", "contentEncoding": "base64"},
+                    "thumbnail_b64_json": {"type": "string", "contentEncoding": "base64"},
                     "revised_prompt": {"type": "string"},
                     "seed": {"type": "integer"},
                 },
@@ -85,6 +87,12 @@ _STRICT = {
     "in": "header",
     "schema": {"type": "boolean"},
     "description": "true: refuse with 400 what would otherwise be degraded.",
+}
+_THUMBNAIL = {
+    "name": THUMBNAIL,
+    "in": "header",
+    "schema": {"type": "integer", "minimum": THUMBNAIL_SIDES[0], "maximum": THUMBNAIL_SIDES[-1]},
+    "description": "Send a WebP of each picture too, as thumbnail_b64_json: its longer side has so many pixels.",
 }
 _IDEMPOTENCY = {
     "name": "Idempotency-Key",
@@ -131,7 +139,8 @@ _BODIES: dict[str, dict[str, Any]] = {
 }
 """By endpoint: what it takes."""
 
-_MAKING = frozenset({"generations", "edits", "variations", "create_response"})
+_IMAGES_API = frozenset({"generations", "edits", "variations"})
+_MAKING = _IMAGES_API | {"create_response"}
 """Endpoints that make pictures: they stream, run dry and can be strict."""
 
 _OTHERWISE = {
@@ -248,6 +257,8 @@ def _operation(route: Guarded, path: str, method: str) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": _BODIES[name]}
     if name in _MAKING:
         parameters += [_DRY_RUN, _STRICT, _IDEMPOTENCY]
+    if name in _IMAGES_API:
+        parameters.append(_THUMBNAIL)
     parameters += _QUERY.get(name, [])
     if parameters:
         operation["parameters"] = parameters

@@ -41,14 +41,13 @@ Script = Callable[[Order, Ended], AsyncGenerator[Pieces, None]]
 """What a stream tells, event by event, until the work has ended. It tells failures too, and raises nothing."""
 
 
-def event(kind: str, data: dict[str, Any], picture: tuple[str, Delivered] | None = None) -> Pieces:
-    """One event. `picture` is the key of the data that holds a picture as base64, and the picture."""
-    head = b"event: %b\ndata: " % kind.encode()
-    written = orjson.dumps({"type": kind, **data})
-    if picture is None:
-        return [head + written + b"\n\n"]
-    key, delivered = picture
-    return [head + written[:-1] + b',"%b":"' % key.encode(), delivered, b'"}\n\n']
+def event(kind: str, data: dict[str, Any], **pictures: Delivered | None) -> Pieces:
+    """One event. `pictures`: what else the data holds as base64, by its key; None = nothing."""
+    pieces: list[Piece] = [b"event: %b\ndata: " % kind.encode() + orjson.dumps({"type": kind, **data})[:-1]]
+    for key, picture in pictures.items():
+        if picture is not None:
+            pieces += [b',"%b":"' % key.encode(), picture, b'"']
+    return [*pieces, b"}\n\n"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class CodecPool:
         """`normalization.pictures.finish.finish`: at once and here where the picture passes through, else in a child.
         Errors are its own and those of `run`."""
         header = inspect(data, options.limits)
-        if not needs_decoding(header, finish) and options.thumbnail is None:
+        if not needs_decoding(header, finish) and finish.thumbnail is None:
             return pass_through(data, header, keep_manifest=options.keep_manifest)
         pixels = max(header.stored.pixels, 0 if finish.fit is None else finish.fit.pixels)
         if finish.composite is not None:

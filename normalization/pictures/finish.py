@@ -20,14 +20,12 @@ from normalization.vocabulary import Format, Size
 class FinishOptions:
     """What holds for all pictures of one kind.
 
-    `default_quality`: 0..100, for a plan that names none. `limits`: what is accepted. `thumbnail`: also make a WebP
-    thumbnail whose longer side has at most so many pixels. `digital_source`: what to write into a picture that we
-    encode; None for pictures that are not generated. `keep_manifest`: see `sanitize`.
+    `default_quality`: 0..100, for a plan that names none. `limits`: what is accepted. `digital_source`: what to write
+    into a picture that we encode; None for pictures that are not generated. `keep_manifest`: see `sanitize`.
     """
 
     default_quality: int = 85
     limits: Limits = OUTPUT
-    thumbnail: int | None = None
     digital_source: DigitalSource | None = DigitalSource.TRAINED
     keep_manifest: bool = True
 
@@ -39,7 +37,7 @@ class Finished:
     `decoded`: the file was written anew; otherwise its pixels are byte for byte the source's. `cropped`: a part was
     cut off. `resized`: it was resampled, `enlarged` where upwards on either side. `flattened`: transparent pixels
     were laid on white. The source of a picture laid into another is the one that was laid; the other counts for
-    `enlarged` too.
+    `enlarged` too. `thumbnail`: a small WebP of the same pixels, where the plan wants one and it could be written.
     """
 
     data: bytes
@@ -56,7 +54,7 @@ class Finished:
 
 
 def needs_decoding(header: Header, finish: Finish) -> bool:
-    """Whether the finishing takes more than passing the bytes through.
+    """Whether the picture itself takes more than passing its bytes through.
 
     An animation passes whole where its format is the one asked for and no size is; otherwise its first frame is used.
     """
@@ -65,6 +63,12 @@ def needs_decoding(header: Header, finish: Finish) -> bool:
     if finish.opaque and header.transparent:
         return True
     return finish.fit is not None and (finish.fit != header.size or header.frames > 1)
+
+
+def thumbnail_size(size: Size, side: int) -> Size:
+    """The size of a picture's thumbnail whose longer side has at most `side` pixels; never larger than the picture."""
+    long = max(size.width, size.height, side)
+    return Size(max(1, size.width * side // long), max(1, size.height * side // long))
 
 
 def pass_through(data: bytes, header: Header, *, keep_manifest: bool = True) -> Finished:
@@ -80,7 +84,7 @@ def finish(data: bytes, finish: Finish, options: FinishOptions) -> Finished:
     `CannotEncode` where the format asked for cannot hold it.
     """
     header = inspect(data, options.limits)
-    if not needs_decoding(header, finish) and options.thumbnail is None:
+    if not needs_decoding(header, finish) and finish.thumbnail is None:
         return pass_through(data, header, keep_manifest=options.keep_manifest)
     from normalization.pictures.rework import rework
 

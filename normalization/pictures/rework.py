@@ -15,7 +15,7 @@ from normalization.pictures.bitmap import Bitmap
 from normalization.pictures.composite import lay
 from normalization.pictures.decode import decode
 from normalization.pictures.encode import encode, save
-from normalization.pictures.finish import Finished, FinishOptions, needs_decoding, pass_through
+from normalization.pictures.finish import Finished, FinishOptions, needs_decoding, pass_through, thumbnail_size
 from normalization.pictures.header import Header
 from normalization.pictures.refusal import BadPicture, CannotEncode
 from normalization.pictures.transform import Crop, crop, fit, flatten
@@ -33,19 +33,21 @@ def rework(data: bytes, header: Header, finish: Finish, options: FinishOptions) 
         finished = pass_through(data, header, keep_manifest=options.keep_manifest)
     else:
         bitmap, finished = _reworked(bitmap, header, finish, options)
-    if options.thumbnail is None:
+    if finish.thumbnail is None:
         return finished
-    with _encoding(Format.WEBP):
-        return replace(finished, thumbnail=thumbnail(bitmap, options.thumbnail))
+    try:
+        return replace(finished, thumbnail=thumbnail(bitmap, finish.thumbnail))
+    except BadPicture:  # the picture is there, and is not lost for want of a small one
+        return finished
 
 
 def thumbnail(bitmap: Bitmap, side: int) -> bytes:
-    """A small WebP of the picture, its longer side at most `side` pixels."""
-    width, height = bitmap.image.size
-    long = max(width, height, side)
-    small = (max(1, width * side // long), max(1, height * side // long))
-    image = bitmap.image.resize(small, Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return save(image, "WEBP", {"quality": 75, "method": 0})
+    """A small WebP of the picture, its longer side at most `side` pixels. Raises BadPicture where it cannot be
+    written."""
+    small = thumbnail_size(bitmap.size, side)
+    with _encoding(Format.WEBP):
+        image = bitmap.image.resize((small.width, small.height), Image.Resampling.LANCZOS, reducing_gap=2.0)
+        return save(image, "WEBP", {"quality": 75, "method": 0})
 
 
 def written(bitmap: Bitmap, kind: Format, level: int) -> bytes:

@@ -27,6 +27,13 @@ FILL = """async (count) => {
 }"""
 
 
+THUMBS = """async () => {
+  const { ids, recall } = await import("/web/kept.js");
+  const found = await Promise.all((await ids()).map(recall));
+  return found.map(({ thumb }) => ({ type: thumb.type, size: thumb.size }));
+}"""
+
+
 def make(page: Page, prompt: str) -> None:
     before = page.locator(".run").count()
     page.locator("#prompt").fill(prompt)
@@ -60,6 +67,32 @@ def test_pictures_are_there_newest_first_after_a_reload(page: Page, site: Site) 
     expect(cells.nth(1)).to_contain_text("the first picture")
     expect(cells.nth(0)).to_contain_text("min left")
     expect(page.locator("#gallery-about")).to_contain_text("2 pictures")
+
+
+def test_the_gateway_makes_the_small_pictures_with_the_large_ones(page: Page, site: Site) -> None:
+    page.goto(site.origin)
+    page.locator("#model-0").wait_for()
+    with page.expect_request(lambda request: request.method == "POST" and "dryRun" not in request.url) as asked:
+        make(page, "a lighthouse")
+    assert asked.value.headers["x-imagegate-thumbnail"] == "320"
+    remembered(page, 1)
+    page.goto(f"{site.origin}/#gallery")
+    page.reload()
+    picture = page.locator("#gallery-grid .cell img")
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [320, 320]
+    [stored] = page.evaluate(THUMBS)
+    assert stored["type"] == "image/webp"
+    assert stored["size"] < 40_000
+
+
+def test_a_picture_without_a_small_one_is_remembered_whole(page: Page, site: Site) -> None:
+    page.goto(site.origin)
+    page.evaluate(FILL, 1)
+    page.goto(f"{site.origin}/#gallery")
+    page.reload()
+    picture = page.locator("#gallery-grid .cell img")
+    expect(picture).to_have_js_property("naturalWidth", 16)
 
 
 def test_a_picture_of_the_gallery_is_opened_whole_and_edited(page: Page, site: Site) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 import pytest
 
@@ -41,7 +40,7 @@ async def test_a_picture_that_passes_through_needs_no_child() -> None:
 async def test_a_thumbnail_takes_a_child_even_where_the_picture_passes() -> None:
     async with pool_of() as pool:
         data = written(noise(), "PNG")
-        done = await pool.finish(data, Finish(Format.PNG), replace(OPTIONS, thumbnail=16))
+        done = await pool.finish(data, Finish(Format.PNG, thumbnail=16), OPTIONS)
         assert done.data == data
         assert inspect(done.thumbnail or b"").size == Size(16, 10)
 

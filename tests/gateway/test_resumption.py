@@ -98,7 +98,8 @@ def test_accepted_jobs_are_followed_to_their_answer_after_a_kill(response_format
     with apiframe_simulator() as simulator:
         hold(simulator)
         config = configured(tmp_path, simulator, "apiframe", "flux-2-max")
-        body, key = {**BODY, "response_format": response_format}, {"idempotency-key": "one"}
+        body = {**BODY, "response_format": response_format}
+        key = {"idempotency-key": "one", "x-imagegate-thumbnail": "50"}
         with serving(config) as gateway:
             asking(gateway, body, headers=key)
             until(lambda: simulator.submissions and accepted(tmp_path, 2))
@@ -122,6 +123,7 @@ def test_accepted_jobs_are_followed_to_their_answer_after_a_kill(response_format
             for item in answer["data"]:
                 data = base64.b64decode(item["b64_json"]) if "b64_json" in item else httpx.get(item["url"]).content
                 assert Image.open(BytesIO(data)).size == (100, 80)
+                assert Image.open(BytesIO(base64.b64decode(item["thumbnail_b64_json"]))).size == (50, 40)
             assert len(simulator.submissions) == 2
             until(lambda: rows(tmp_path, "generations")[0]["state"] == "succeeded")
         assert {(row["state"], row["charge"], row["resume"]) for row in rows(tmp_path, "attempts")} == {

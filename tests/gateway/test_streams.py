@@ -161,7 +161,7 @@ def test_a_client_that_leaves_ends_nothing_and_its_picture_is_kept(tmp_path: Pat
 
 def test_a_picture_is_written_slice_by_slice() -> None:
     picture = Delivered(bytes(range(256)) * 40_000, Format.PNG, Size(1, 1))
-    parts = list(sse._parts(sse.event("image_edit.completed", {"a": 1}, ("b64_json", picture))))
+    parts = list(sse._parts(sse.event("image_edit.completed", {"a": 1}, b64_json=picture, thumbnail_b64_json=None)))
     assert max(map(len, parts)) <= 131_072
     text = b"".join(parts).decode()
     data = json.loads(text.split("data: ", 1)[1])

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from gateway.api.callers import Caller, base_url
 from gateway.api.carrying import carried_out
 from gateway.api.dry_run import dry_run
-from gateway.api.entry import identified, is_dry_run, resolved, strict
+from gateway.api.entry import identified, is_dry_run, no_thumbnail, resolved, strict
 from gateway.api.once import of_json, once
 from gateway.api.picture_json import PictureJson, read_picture_json
 from gateway.api.responses.body import picture_fields, refuse_degraded, renamed, template_note
@@ -75,6 +75,7 @@ async def create_response(request: Request) -> ASGIApp:
     """Make pictures of what the input says; `?dryRun=true` tells what would be sent, and sends nothing."""
     services: Services = request.app.state.services
     caller = await identified(request)
+    no_thumbnail(request)
     limits = services.settings.limits
     read = await read_picture_json(
         request, services.spool, bytes_most=limits.json_body_bytes, seconds_most=limits.body_seconds

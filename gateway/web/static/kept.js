@@ -4,7 +4,6 @@
 import { keyFor } from "./api.js";
 
 const NAME = "imagegate";
-const THUMB = 320; // pixels of the longer side
 let opened = null;
 
 function database() {
@@ -43,16 +42,16 @@ function answer(request) {
   });
 }
 
-/** Remember pictures, with what made them; `entries` are [{blob, ...words}]. Their ids sort by time. */
+/** Remember pictures, with what made them; `entries` are [{blob, small, ...words}], where `small` is the same picture
+ * small; null = the gateway could make none, and the picture itself is kept. Their ids sort by time. */
 export async function keep(entries) {
-  const thumbs = await Promise.all(entries.map((each) => small(each.blob)));
   const store = await database();
   const transaction = store.transaction(["pictures", "thumbs"], "readwrite");
   const now = Date.now();
-  entries.forEach(({ blob, ...words }, place) => {
+  entries.forEach(({ blob, small, ...words }, place) => {
     const id = `${String(now).padStart(15, "0")}-${String(999 - (words.index ?? place)).padStart(3, "0")}-${Math.random().toString(36).slice(2, 8)}`;
     transaction.objectStore("pictures").put({ ...words, id, owner: owner(), made: now, bytes: blob.size });
-    transaction.objectStore("thumbs").put(thumbs[place], id);
+    transaction.objectStore("thumbs").put(small ?? blob, id);
   });
   await done(transaction);
 }
@@ -105,18 +104,4 @@ export async function forget(one) {
     transaction.objectStore("thumbs").delete(id);
   }
   await done(transaction);
-}
-
-// Made here rather than by the gateway: the whole picture has just arrived, and no second one has to travel.
-async function small(blob) {
-  const bitmap = await createImageBitmap(blob);
-  const scale = Math.min(1, THUMB / Math.max(bitmap.width, bitmap.height));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(bitmap.width * scale));
-  canvas.height = Math.max(1, Math.round(bitmap.height * scale));
-  const context = canvas.getContext("2d");
-  context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  return new Promise((resolve) => canvas.toBlob(resolve, "image/webp", 0.82));
 }

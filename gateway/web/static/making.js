@@ -2,6 +2,8 @@
 
 import { ask, errorOf, events, lost, root } from "./api.js";
 
+const THUMBNAIL = 320; // pixels of the longer side
+
 /** A request with pictures, as a form. `inputs`: [{blob, name, mask}], of which the first may carry the mask. */
 export function form(body, inputs) {
   const parts = new FormData();
@@ -19,14 +21,14 @@ export async function* make(order, inputs, signal) {
   const began = performance.now();
   const path = inputs.length ? "v1/images/edits" : "v1/images/generations";
   const body = { ...order.body, stream: true, response_format: "url", ...(order.partials ? { partial_images: 2 } : {}) };
-  const headers = { "idempotency-key": token(), ...(order.strict ? { "x-imagegate-strict": "true" } : {}) };
+  const headers = { "idempotency-key": token(), "x-imagegate-thumbnail": String(THUMBNAIL), ...(order.strict ? { "x-imagegate-strict": "true" } : {}) };
   const response = await ask(path, { body: inputs.length ? form(body, inputs) : body, headers, signal });
   const generation = response.headers.get("x-generation-id");
   yield { kind: "begun", generation };
   let metadata = null;
   for await (const event of events(response)) {
     if (event.error || event.type === "error") throw errorOf(event.error, response);
-    if (String(event.type).endsWith(".partial_image")) yield { kind: "partial", index: event.image_index ?? 0, blob: decoded(event) };
+    if (String(event.type).endsWith(".partial_image")) yield { kind: "partial", index: event.image_index ?? 0, blob: decoded(event.partial_image_b64 ?? event.b64_json, event.output_format) };
     if (String(event.type).endsWith(".completed")) {
       metadata = event.metadata ?? metadata;
       yield { kind: "picture", picture: pictureOf(event, generation) };
@@ -40,7 +42,8 @@ function pictureOf(event, generation) {
   const address = event.url ? hosted(event.url) : null;
   return {
     index: event.image_index ?? 0,
-    blob: decoded(event),
+    blob: decoded(event.b64_json, event.output_format),
+    small: event.thumbnail_b64_json ? decoded(event.thumbnail_b64_json, "webp") : null,
     size: event.size,
     format: event.output_format,
     seed: event.seed ?? null,
@@ -60,9 +63,8 @@ export function hosted(url) {
 /** When a signed path stops to work, in epoch milliseconds; null = it does not say. */
 export const expiry = (path) => Number(new URL(path, root).searchParams.get("exp")) * 1000 || null;
 
-function decoded(event) {
-  const text = event.b64_json ?? event.partial_image_b64;
-  const type = `image/${event.output_format ?? "png"}`;
+function decoded(text, format = "png") {
+  const type = `image/${format}`;
   if (Uint8Array.fromBase64) return new Blob([Uint8Array.fromBase64(text)], { type });
   return new Blob([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], { type });
 }

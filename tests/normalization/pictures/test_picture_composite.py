@@ -280,8 +280,8 @@ def test_the_result_comes_in_the_format_asked_for_and_flattened_where_it_must_be
     assert at(white.data, 5, 5) == (255, 255, 255, 255)
     small = finish(
         written(noise(seed=2), "PNG"),
-        Finish(Format.PNG, composite=Composite(png(noise()), mask(alpha))),
-        replace(OPTIONS, thumbnail=30),
+        Finish(Format.PNG, composite=Composite(png(noise()), mask(alpha)), thumbnail=30),
+        OPTIONS,
     )
     assert opened(small.thumbnail or b"").size == (30, 20)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from normalization.pictures import rework
-from normalization.pictures.finish import Finished, FinishOptions, finish, needs_decoding, pass_through
+from normalization.pictures.finish import Finished, FinishOptions, finish, needs_decoding, pass_through, thumbnail_size
 from normalization.pictures.header import Header
 from normalization.pictures.inspect import inspect
 from normalization.pictures.limits import Limits
@@ -175,18 +175,32 @@ def test_where_a_picture_came_from_is_written_only_for_generated_ones() -> None:
 
 
 def test_a_thumbnail_is_made_of_the_same_pixels() -> None:
-    options = FinishOptions(thumbnail=30)
     data = written(holed(120, 80), "PNG")
-    for wanted in (Finish(Format.PNG), Finish(Format.JPEG)):
-        done = finish(data, wanted, options)
+    for wanted in (Finish(Format.PNG, thumbnail=30), Finish(Format.JPEG, thumbnail=30)):
+        done = finish(data, wanted, OPTIONS)
         assert done.thumbnail is not None
         assert inspect(done.thumbnail).format is Format.WEBP
         assert opened(done.thumbnail).size == (30, 20)
-    assert finish(data, Finish(Format.PNG), options).data is data
-    assert inspect(finish(written(noise(20, 900), "PNG"), Finish(Format.PNG), options).thumbnail or b"").size == Size(
-        1, 30
-    )
-    assert inspect(finish(written(noise(9, 6), "PNG"), Finish(Format.PNG), options).thumbnail or b"").size == Size(9, 6)
+    assert finish(data, Finish(Format.PNG, thumbnail=30), OPTIONS).data is data
+
+
+@pytest.mark.parametrize(
+    ("size", "small"), [((20, 900), (1, 30)), ((9, 6), (9, 6)), ((30, 30), (30, 30)), ((61, 40), (30, 19))]
+)
+def test_a_thumbnail_has_the_size_that_is_told_of_it(size: tuple[int, int], small: tuple[int, int]) -> None:
+    done = finish(written(noise(*size), "PNG"), Finish(Format.PNG, thumbnail=30), OPTIONS)
+    assert inspect(done.thumbnail or b"").size == thumbnail_size(Size(*size), 30) == Size(*small)
+
+
+def test_a_picture_is_not_lost_for_want_of_its_thumbnail(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = written(noise(), "PNG")
+
+    def failing(*anything: object) -> bytes:
+        raise OSError("no room")
+
+    monkeypatch.setattr("normalization.pictures.rework.save", failing)
+    done = finish(data, Finish(Format.PNG, thumbnail=30), OPTIONS)
+    assert (done.data, done.thumbnail) == (data, None)
 
 
 def test_limits_hold_here_too() -> None:
