@@ -1,7 +1,8 @@
 """What a provider's refusal or failure means: one table from status, words and code to `Failed`.
 
 The messages are ours and name the kind of trouble. What the provider wrote goes to `detail`, for the operator's log
-alone, cut and with everything removed that looks like a key, an address or a picture.
+alone, cut and with everything removed that looks like a key, an address or a picture. A worker of the operator's own
+is the exception: what it says of an invalid request the client is told (`flux_worker.refusals`).
 
 `refused` says that the provider did no work for the submission, so that another route may try. A 4xx is a refusal by
 definition (RFC 9110 section 15.5); a 5xx after a complete request may follow work that was done and charged.

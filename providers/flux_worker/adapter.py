@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-from normalization.errors import GenerationFailed, UpstreamBusy, UpstreamUnavailable
+from normalization.errors import GenerationFailed, RejectedByProvider, UpstreamBusy, UpstreamUnavailable
 from normalization.geometry import Grid, Offers
 from normalization.plan import Call
 from normalization.rules import FREE, Count, Output, Profile, Row, Way, same, unsupported
@@ -33,8 +33,9 @@ from providers.base import (
     WireRequest,
 )
 from providers.events import streamed
-from providers.failures import Complaint, bad_response, complaint_of, failure, redacted, rejected
+from providers.failures import bad_response, complaint_of, failure, redacted
 from providers.flux_worker.facts import READY, Known
+from providers.flux_worker.refusals import refusal
 from providers.flux_worker.words import (
     FAMILY_OPTIONS,
     IMAGE,
@@ -240,11 +241,13 @@ class FluxWorker:
         detail = f"HTTP {reply.status} {redacted(complaint.said)}"
         if _PROMPT_TROUBLE.match(complaint.said):
             # A ValueError of the tokenizer; versions answer it with 400 or with 500.
-            return rejected(Complaint("'prompt'"), detail)
+            return refusal(complaint, detail)
         if OUT_OF_MEMORY in complaint.codes or (reply.status >= 500 and _OUT_OF_MEMORY.search(complaint.said)):
             trouble = UpstreamUnavailable("the worker ran out of GPU memory for this request", detail=detail)
             return Failed(trouble, refused=True, outcome=OUT_OF_MEMORY)
         failed = failure(reply, self.traits, said=complaint)
+        if isinstance(failed.error, RejectedByProvider):
+            return refusal(complaint, failed.error.detail)
         if isinstance(failed.error, UpstreamUnavailable):
             busy = UpstreamBusy(
                 "the worker is busy; try again later", detail=detail, retry_after=failed.error.retry_after

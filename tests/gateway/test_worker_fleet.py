@@ -21,6 +21,8 @@ from openai.types import ImageGenPartialImageEvent
 from PIL import Image
 
 from providers.flux_worker.worker import pictures
+from providers.flux_worker.worker.desk import Serving
+from providers.flux_worker.worker.reading import Bounds
 from tests.given import painted
 from tests.providers.fake_engine import KLEIN, FakeEngine, colour
 from tests.providers.test_worker_program import program
@@ -194,6 +196,19 @@ def test_work_is_shared_among_workers_by_what_each_has(tmp_path: Path, engine: F
         for each in (engine, other):
             each.going.set()
         assert all(len(each.result(30).data or ()) == 1 for each in made)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_client_is_told_why_the_worker_refused(tmp_path: Path, engine: FakeEngine, stream: bool) -> None:
+    serving = Serving(bounds=Bounds(steps=20))
+    with worker(engine, serving) as one, gateway(tmp_path, one.base) as client:
+        asked = {"model": "klein", "prompt": "a fox", "size": "256x256", "stream": stream, "extra_body": {"steps": 30}}
+        with pytest.raises(openai.APIError) as caught:
+            list(client.images.generate(**asked))  # type: ignore[call-overload]
+    said = 'the worker refused the request as invalid; of "steps" it says: 30; at most 20 are made'
+    assert isinstance(caught.value.body, dict)
+    told = caught.value.body.get("error", caught.value.body)
+    assert (told["message"], told["code"], told["param"]) == (said, "rejected_by_provider", None)
 
 
 def test_a_worker_that_is_killed_loses_no_request(tmp_path: Path) -> None:
