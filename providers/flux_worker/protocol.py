@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from providers.flux_worker.words import SEED_MOST, SIDE_LEAST, SIDE_MULTIPLE
 
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class ImageOptions(BaseModel):
@@ -24,7 +24,7 @@ class ImageOptions(BaseModel):
     negative_prompt: str | None = None
     secondary_prompt: str | None = None
     secondary_negative_prompt: str | None = None
-    guidance_scale: Annotated[float, Field(ge=0)] = 3.5
+    guidance_scale: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 3.5
     true_cfg_scale: Positive = 1.0
     cfg_normalization: bool = False
     cfg_truncation: Positive = 1.0
@@ -41,15 +41,17 @@ class ImageOptions(BaseModel):
 class MaxOptions(BaseModel):
     """`provider_options.max`: which of a server's endpoints is meant. This wire has one."""
 
+    model_config = ConfigDict(extra="forbid")
+
     target_endpoint: str | None = None
 
 
 class ProviderOptions(BaseModel):
-    """`max`, `video` and `audio` are taken and say nothing of a picture, as with MAX."""
+    """`max`, `video` and `audio` are taken and say nothing of a picture, as with MAX. `image` None = not said."""
 
     model_config = ConfigDict(extra="forbid")
 
-    image: ImageOptions = Field(default_factory=ImageOptions)
+    image: ImageOptions | None = None
     max: MaxOptions | None = None
     video: Any = None
     audio: Any = None
@@ -96,7 +98,9 @@ Part = Annotated[
 
 
 class Message(BaseModel):
-    role: Literal["user"] = "user"
+    """Whoever says it, its text is the prompt."""
+
+    role: Literal["user", "assistant", "system", "developer"] = "user"
     content: Annotated[
         Annotated[str, Tag(_TEXT)] | Annotated[list[Part], Tag(_LIST)],
         Discriminator(
@@ -118,7 +122,8 @@ class Request(BaseModel):
     seed: Annotated[int, Field(ge=0, le=SEED_MOST)] | None = None
     user: str | None = None
     stream: Literal[False] = False
-    provider_options: ProviderOptions = Field(default_factory=ProviderOptions)
+    provider_options: ProviderOptions = Field(default_factory=lambda: ProviderOptions(image=ImageOptions()))
+    """Given without `image`, the picture comes by address; not given at all, in base64."""
 
 
 class OutputImage(BaseModel):

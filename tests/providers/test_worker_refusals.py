@@ -35,7 +35,7 @@ PART = "input.0.content.0"
         (message(prompt="x") * 2, "input", "at most 1 item"),
         ([], "input", "at least 1 item"),
         (7, "input", "a text or a list with one message"),
-        ([{"role": "system", "content": "x"}], "input.0.role", "'user'"),
+        ([{"role": "tool", "content": "x"}], "input.0.role", "'user', 'assistant', 'system' or 'developer'"),
         ([{"role": "user"}], "input.0.content", "required"),
         ([{"role": "user", "content": 7}], "input.0.content", "a text or a list of parts"),
         ([{"role": "user", "content": [{"type": "input_image"}]}], f"{PART}.image_url", "required"),
@@ -60,7 +60,39 @@ def test_options_of_max_that_say_nothing_of_a_picture_are_taken(client: httpx.Cl
     said["provider_options"] |= {"max": {"target_endpoint": "a"}, "video": {"fps": 1}, "audio": None}
     assert post(client, said).status_code == 200
     assert len(engine.seen) == 1
-    assert error(post(client, body() | {"provider_options": {"other": 1}}))["param"] == "provider_options.other"
+    for wrong, param in (({"other": 1}, "other"), ({"max": {"unheard": 1}}, "max.unheard")):
+        assert error(post(client, body() | {"provider_options": wrong}))["param"] == f"provider_options.{param}"
+
+
+@pytest.mark.parametrize("role", ["system", "developer", "assistant"])
+def test_a_message_of_any_role_of_max_s_holds_the_prompt(client: httpx.Client, engine: FakeEngine, role: str) -> None:
+    assert post(client, body([{"role": role, "name": "x", "content": "a red fox"}])).status_code == 200
+    assert engine.seen[0].prompt == "a red fox"
+
+
+@pytest.mark.parametrize("name", ["guidance_scale", "true_cfg_scale", "flow_shift", "cfg_truncation"])
+@pytest.mark.parametrize("value", ["inf", "nan"])
+def test_a_number_that_is_none_is_refused(client: httpx.Client, name: str, value: str) -> None:
+    options: dict[str, Any] = {name: value}
+    answer = post(client, body(**options))
+    assert (answer.status_code, error(answer)["param"]) == (422, f"provider_options.image.{name}")
+
+
+@pytest.mark.parametrize("value", [[], {}, 0, "", False], ids=repr)
+@pytest.mark.parametrize("name", ["stream", "imagegate"])
+def test_what_is_empty_is_not_taken_for_what_is_not_said(client: httpx.Client, name: str, value: Any) -> None:
+    fits = value == ({} if name == "imagegate" else 0)
+    answer = post(client, body() | {name: value})
+    assert answer.status_code == (200 if fits else 422)
+
+
+def test_options_of_a_picture_that_are_null_are_none_given(client: httpx.Client) -> None:
+    answer = post(client, body() | {"provider_options": {"image": None}})
+    assert "image_url" in answer.json()["output"][0]["content"][0]
+
+
+def test_a_format_may_be_written_in_any_case(client: httpx.Client) -> None:
+    assert post(client, body(output_format="WebP")).json()["output"][0]["content"][0]["format"] == "webp"
 
 
 def test_a_method_that_is_not_served_is_405_and_says_which_are(client: httpx.Client) -> None:

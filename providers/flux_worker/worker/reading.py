@@ -65,26 +65,25 @@ class Reader:
     def read(self, body: bytes) -> Asked:
         """Raises Refusal."""
         given = _json(body)
-        ours = self._parsed(Ours, {name: given[name] for name in ("stream", "imagegate") if given.get(name)})
+        ours = self._parsed(
+            Ours, {name: given[name] for name in ("stream", "imagegate") if given.get(name) is not None}
+        )
         said = self._parsed(Request, {name: value for name, value in given.items() if name != "stream"})
         if said.model not in self.names:
             serving = ", ".join(f"'{name}'" for name in self.names)
             raise Refusal(404, f"Unknown model '{said.model}', currently serving [{serving}].", param="model")
-        options = said.provider_options.image
+        options = said.provider_options.image or ImageOptions()
         prompt, sources = self._input(said)
-        form = options.output_format
-        if form not in FORMS:
-            raise self._invalid(f"{IMAGE}.output_format", f"{form!r} is not one of {', '.join(FORMS)}")
+        form = next((known for known in FORMS if known == options.output_format.lower()), None)
+        if form is None:
+            raise self._invalid(f"{IMAGE}.output_format", f"{options.output_format!r} is not one of {', '.join(FORMS)}")
         work = self._work(prompt, options, ours.imagegate, self._pictures(sources))
-        seeds = self._seeds(said, ours.imagegate)
-        provider = given.get("provider_options")
-        # Provider options without any of a picture's: MAX answers such a request by address.
-        bare = isinstance(provider, Mapping) and "image" not in provider
+        seeds = self._seeds(said.seed, options.num_images, ours.imagegate)
         return Asked(
             model=said.model,
             works=tuple(work(seed) for seed in seeds),
             form=form,
-            by_url=bare or options.response_format == "url",
+            by_url=said.provider_options.image is None or options.response_format == "url",
             stream=bool(ours.stream),
             previews_form=ours.imagegate.previews_format,
         )
@@ -170,16 +169,15 @@ class Reader:
             raise self._invalid(f"{IMAGE}.width", message)
         return width, height
 
-    def _seeds(self, said: Request, extras: Extras) -> list[int]:
+    def _seeds(self, seed: int | None, count: int, extras: Extras) -> list[int]:
         """One for each picture: those given, else the first and its successors."""
-        count = said.provider_options.image.num_images
         if count > self.bounds.images:
             raise self._invalid(f"{IMAGE}.num_images", f"{count}; at most {self.bounds.images} are made at once")
         if extras.seeds is not None:
             if len(extras.seeds) != count:
                 raise self._invalid("imagegate.seeds", f"{len(extras.seeds)} seeds for {count} pictures")
             return extras.seeds
-        first = secrets.randbelow(SEED_MOST + 1) if said.seed is None else said.seed
+        first = secrets.randbelow(SEED_MOST + 1) if seed is None else seed
         return [(first + place) % (SEED_MOST + 1) for place in range(count)]
 
     def refusal(self, refused: Refused) -> Refusal:
