@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import orjson
 import pytest
@@ -382,3 +383,50 @@ async def test_a_connection_that_the_system_gave_up_answers_nobody(
         with pytest.raises(StateUnavailable):
             await redis.command("GET", "anything")
         assert not redis.available
+
+
+@REDIS
+async def test_who_leaves_as_the_server_is_lost_leaves_no_connection_behind(
+    own: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    disconnect = Connection.disconnect
+
+    async def noted(connection: Connection, *rest: Any, **named: Any) -> None:
+        await disconnect(connection, *rest, **named)
+        closed.append(connection)
+
+    made = connection(own.url())
+    await made.start()
+    monkeypatch.setattr(Connection, "disconnect", noted)
+    own.freeze()
+    try:
+        with pytest.raises(StateUnavailable):
+            await made.command("PING")
+        await made.close()
+    finally:
+        own.thaw()
+    assert len(set(closed)) == 2
+
+
+@REDIS
+@pytest.mark.parametrize("steps", range(0, 40, 3))
+async def test_who_leaves_while_it_connects_leaves_no_connection_behind(
+    own: RedisServer, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    opened: list[Connection] = []
+    connect = Connection.connect
+
+    async def noted(connection: Connection) -> None:
+        opened.append(connection)
+        await connect(connection)  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(Connection, "connect", noted)
+    made = connection(own.url())
+    start = asyncio.ensure_future(made.start())
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    start.cancel()
+    await asyncio.gather(start, return_exceptions=True)
+    await made.close()
+    assert not [each for each in opened if each.is_connected]

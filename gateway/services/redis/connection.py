@@ -62,6 +62,8 @@ class RedisConnection:
         self._keeper: asyncio.Task[None] | None = None
         self._gone = asyncio.Event()
         self._tasks: set[asyncio.Future[Any]] = set()
+        self._ends: set[asyncio.Future[None]] = set()
+        """Connections that are given up; each is hung up, whoever leaves meanwhile."""
         self._warned = False
         self._said: list[str] = []
 
@@ -83,7 +85,7 @@ class RedisConnection:
             await asyncio.gather(self._keeper, return_exceptions=True)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks, *self._ends, return_exceptions=True)
         await self._hang_up()
 
     @property
@@ -223,7 +225,10 @@ class RedisConnection:
         wire: Wire | None = None
         ear: Ear | None = None
         try:
-            await asyncio.gather(*(_opened(each) for each in (commands, hearing)))
+            # Both have ended one way or the other before either is given up: none opens behind our back.
+            for opened in await asyncio.gather(_opened(commands), _opened(hearing), return_exceptions=True):
+                if opened is not None:
+                    raise opened
             wire = Wire(commands, self._timeout, lambda why: self._lost(wire, why))
             ear = Ear(hearing, self._heard, lambda why: self._lost(wire, why))
             await ear.hear(list(self._heard))
@@ -233,9 +238,8 @@ class RedisConnection:
             if self._gone.is_set():
                 raise away()
         except BaseException:
-            for connection in (wire or commands, ear or hearing):
-                with contextlib.suppress(RedisError, OSError):
-                    await (connection.close() if isinstance(connection, Wire | Ear) else connection.disconnect(True))
+            self._give_up(commands.disconnect(True) if wire is None else wire.close())
+            self._give_up(hearing.disconnect(True) if ear is None else ear.close())
             raise
         self._wire, self._ear = wire, ear
         if self._warned:
@@ -271,11 +275,17 @@ class RedisConnection:
         log.error("Redis (state.url) is lost: %s; limits are kept by each replica's share until it is back", why)
         self._warned = True
         gone, deaf, self._wire, self._ear = self._wire, self._ear, None, None
-        self.later(gone.close())
+        self._give_up(gone.close())
         if deaf is not None:
-            self.later(deaf.close())
+            self._give_up(deaf.close())
         for call in tuple(self._on_lost):
             call()
+
+    def _give_up(self, closing: Coroutine[Any, Any, None]) -> None:
+        """Have a connection closed, whoever is cancelled or leaves meanwhile."""
+        end = asyncio.ensure_future(_unless_gone(closing))
+        self._ends.add(end)
+        end.add_done_callback(self._ends.discard)
 
     async def _hang_up(self) -> None:
         wire, ear, self._wire, self._ear = self._wire, self._ear, None, None
@@ -299,6 +309,11 @@ async def _opened(connection: AbstractConnection) -> None:
     await connection.connect()  # type: ignore[no-untyped-call]
     await connection.send_command("TIME", check_health=False)
     await connection.read_response()
+
+
+async def _unless_gone(closing: Awaitable[None]) -> None:
+    with contextlib.suppress(RedisError, OSError):
+        await closing
 
 
 async def _unless_away(work: Awaitable[Any]) -> Any:
