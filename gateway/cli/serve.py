@@ -102,8 +102,10 @@ def _serve_together(settings: Settings, args: argparse.Namespace) -> int:
 
 
 def _read_anew(settings: Settings, args: argparse.Namespace) -> Settings:
-    """The configuration as it is now; what of it differs from `settings` and is not taken over is logged."""
+    """The configuration as it is now; what of it differs from `settings` and is not taken over is logged. Raises
+    ConfigurationError, also where only its own `server.host`, for which it would take a restart, goes with its keys."""
     read = _overridden(settings_of(args), args)
+    _refuse_exposure("the address in use, until a restart,", settings.server.host, read)
     waits = waiting(settings, read)
     if waits:
         log.warning("changed, and in force only after a restart: %s", ", ".join(waits))
@@ -121,11 +123,15 @@ def _overridden(settings: Settings, args: argparse.Namespace) -> Settings:
     given = {"host": args.host, "port": args.port, "data_dir": args.data_dir}
     said = {name: value for name, value in given.items() if value is not None}
     if args.host is not None:
-        auth = {"mode": settings.auth.mode_written, "keys": settings.auth.keys}
-        problem = exposure(args.host, auth)
-        if problem is not None:
-            raise ConfigurationError(f"--host: {args.host} {problem[0]}; accepted: {problem[1]}")
+        _refuse_exposure("--host:", args.host, settings)
     return settings.model_copy(update={"server": settings.server.model_copy(update=said)})
+
+
+def _refuse_exposure(what: str, host: str, settings: Settings) -> None:
+    """Raises ConfigurationError where what listens on `host` would be open to others by the settings' keys."""
+    problem = exposure(host, {"mode": settings.auth.mode_written, "keys": settings.auth.keys})
+    if problem is not None:
+        raise ConfigurationError(f"{what} {host} {problem[0]}; accepted: {problem[1]}")
 
 
 def listener_on(host: str, port: int) -> socket.socket:

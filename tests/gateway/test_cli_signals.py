@@ -94,6 +94,28 @@ def test_what_waits_for_a_restart_is_named(tmp_path: Path) -> None:
         assert "reloaded" in next(line for line in gateway.err), "as it was at the start, nothing waits"
 
 
+EXPOSED = """
+server: {{data_dir: {data}, host: {host}}}
+auth: {auth}
+providers: {{draw: {{type: sketch}}}}
+models: {{m: {{routes: [{{provider: draw, model: sketch}}]}}}}
+"""
+
+
+def test_keys_do_not_go_while_others_can_reach_the_address_that_stays_until_a_restart(tmp_path: Path) -> None:
+    config, data = tmp_path / "c.yaml", tmp_path / "data"
+    # Loopback in a spelling that is not looked into, so it counts as an address that others reach.
+    config.write_text(EXPOSED.format(data=data, host="'127.1'", auth="{keys: [{name: a, key: key-a}]}"))
+    with serving(config) as gateway, httpx.Client(base_url=gateway.base_url) as client:
+        assert client.get("/v1/models").status_code == 401
+        config.write_text(EXPOSED.format(data=data, host="127.0.0.1", auth="{}"))
+        assert "not reloaded" in gateway.hang_up()
+        assert client.get("/v1/models").status_code == 401
+        config.write_text(EXPOSED.format(data=data, host="127.0.0.1", auth="{mode: none}"))
+        assert "not reloaded" not in gateway.hang_up()
+        assert client.get("/v1/models").status_code == 200, "whoever writes it means it"
+
+
 def test_told_to_end_it_takes_nothing_new_finishes_what_it_has_and_exits_well(tmp_path: Path) -> None:
     config = tmp_path / "c.yaml"
     with openai_simulator() as upstream, ThreadPoolExecutor(1) as threads:
