@@ -17,7 +17,7 @@ from gateway.dispatch import most_specific
 from gateway.outcome import AttemptRecord, CallResult, Candidate, Order, Outcome, Part, Progress, Writing
 from gateway.resuming import Resumption as Record
 from gateway.resuming import Taken, read_resume, resumable
-from gateway.services.attempts import Settlement
+from gateway.services.attempts import Settlement, charge_of_unknown
 from gateway.services.generations import NewGeneration, Orphan, Submission
 from gateway.services.storage import Storage
 from normalization.errors import (
@@ -117,10 +117,11 @@ class Resumption:
             submission.provider,
         )
         seconds = time.time() - submission.created
-        settlement = Settlement("maybe", "job_given_up", "unknown", None, 0, seconds)
+        charge = charge_of_unknown(submission.planned_cost_micros)
+        settlement = Settlement("maybe", "job_given_up", charge, None, 0, seconds)
         await self._services.state.attempts.settle(submission.id, settlement)
         model = "" if orphan.generation is None else orphan.generation.model
-        self._services.metrics.given_up(submission.provider, model)
+        self._services.metrics.given_up(submission.provider, model, charge)
 
     def _order(self, orphan: Orphan, left: list[_Left]) -> Order:
         new = orphan.generation or NewGeneration(orphan.id, "", None, "", "", time.time())

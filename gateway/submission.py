@@ -21,7 +21,7 @@ from gateway.finishing import Finisher
 from gateway.outcome import AttemptRecord, CallResult, Candidate, Order
 from gateway.resending import Resending
 from gateway.resuming import Taken, resumable, resume_text
-from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, new_id
+from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, charge_of_unknown, new_id
 from gateway.services.balance import RESTS_SECONDS
 from gateway.services.bought import Bought
 from gateway.services.failpoints import reach
@@ -318,6 +318,8 @@ class _Submission:
         refused: bool = False,
         charge: Charge = "unknown",
     ) -> CallResult:
+        if charge == "unknown":
+            charge = charge_of_unknown(self._cost())
         return CallResult(
             places=self.call.places,
             record=self._record(outcome),

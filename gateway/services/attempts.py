@@ -39,6 +39,12 @@ def new_id(now: float | None = None) -> str:
     return "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
 
 
+def charge_of_unknown(planned_cost_micros: int | None) -> Charge:
+    """What a submission of unknown outcome may have been charged: nothing where its price is zero. None, a price that
+    nobody knows, is not zero."""
+    return "none" if planned_cost_micros == 0 else "unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class NewAttempt:
     """A submission about to be sent."""

@@ -67,8 +67,8 @@ RENEW = (
 OPEN = "state IN ('sending', 'accepted')"
 LEFT = "owner IS NOT :owner AND (owner IS NULL OR lease_until < :now OR owner IN (SELECT value FROM json_each(:gone)))"
 INTERRUPT = f"""
-UPDATE attempts SET state = 'maybe', outcome = 'interrupted', charge = 'unknown', delivered = 0, fence = fence + 1,
-                    lease_until = NULL
+UPDATE attempts SET state = 'maybe', outcome = 'interrupted', delivered = 0, fence = fence + 1, lease_until = NULL,
+                    charge = CASE planned_cost_micros WHEN 0 THEN 'none' ELSE 'unknown' END
 WHERE state = 'sending' AND {OPEN} AND {LEFT}
 """  # noqa: S608 (a constant)
 TAKE = f"""

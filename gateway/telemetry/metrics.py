@@ -17,6 +17,7 @@ from gateway.config.entries import ModelEntry
 from gateway.outcome import CallResult, Candidate, Order
 from gateway.telemetry import families
 from gateway.telemetry.families import DECLARED, Family
+from normalization.errors import Charge
 from normalization.parameters import BY_NAME
 from normalization.vocabulary import Format
 from providers.base import Fault
@@ -132,10 +133,11 @@ class Metrics:
         elif result.cost_micros:
             self._cost[provider, model, order.key_name or NOBODY].inc(result.cost_micros / 1_000_000)
 
-    def given_up(self, provider: str, model: str) -> None:
+    def given_up(self, provider: str, model: str, charge: Charge) -> None:
         """Nobody can follow a job any more that another process had submitted."""
         self._calls[provider, self.model(model), "job_given_up"].inc()
-        self._unknown_cost[provider, self.model(model)].inc()
+        if charge == "unknown":
+            self._unknown_cost[provider, self.model(model)].inc()
 
     def not_begun(self, provider: str, reason: str) -> None:
         """A submission never began."""

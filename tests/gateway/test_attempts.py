@@ -188,9 +188,12 @@ from gateway.services.attempts_sqlite import SqliteAttempts
 
 async def main():
     attempts = SqliteAttempts(Path(sys.argv[1]))
-    for id in sys.argv[2:]:
-        await attempts.begin(NewAttempt(id, "gen", "req", "p", "m", "m", None, None, 1, None, 0.0))
-    await attempts.accepted(sys.argv[3], "job-1")
+    for word in sys.argv[2:]:
+        id, _, cost = word.partition(":")
+        await attempts.begin(
+            NewAttempt(id, "gen", "req", "p", "m", "m", None, None, 1, int(cost) if cost else None, 0.0)
+        )
+    await attempts.accepted(id, "job-1")
     os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
@@ -207,6 +210,19 @@ async def test_after_a_kill_the_half_sent_may_have_cost_and_the_accepted_is_stil
         ]
         row = rows(tmp_path)[sent]
         assert (row["state"], row["outcome"], row["charge"]) == ("maybe", "interrupted", "unknown")
+
+
+async def test_what_is_free_may_not_have_cost_anything_after_a_kill_and_what_nobody_knows_the_price_of_may(
+    tmp_path: Path,
+) -> None:
+    free, priced, unpriced, taken = (new_id(at) for at in (1.0, 2.0, 3.0, 4.0))
+    words = (f"{free}:0", f"{priced}:5", unpriced, taken)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, tmp_path, *words)
+    assert await process.wait() == -signal.SIGKILL
+    async with opened(tmp_path):
+        found = rows(tmp_path)
+    assert [found[id]["state"] for id in (free, priced, unpriced)] == ["maybe"] * 3
+    assert [found[id]["charge"] for id in (free, priced, unpriced)] == ["none", "unknown", "unknown"]
 
 
 async def test_a_start_beside_a_living_process_does_not_take_its_attempts_away(tmp_path: Path) -> None:

@@ -180,6 +180,34 @@ async def test_the_earlier_holder_is_not_heard_unless_it_knows_what_was_charged(
         assert await until(same)
 
 
+async def test_that_something_was_free_is_no_evidence_of_how_it_ended(tmp_path: Path, redis: RedisServer) -> None:
+    async with pair(tmp_path, redis.url()) as (a, b):
+        new = a_generation()
+        free, unpriced = an_attempt(new.id, planned_cost_micros=0), an_attempt(new.id, planned_cost_micros=None)
+        for each in (free, unpriced):
+            await a.attempts.begin(each, new)
+        await lapse(b.redis, a.others.replica)
+        await a.others.turns.close()
+        await lapse(b.redis, a.others.replica)
+        assert len(await b.attempts.take(time.time())) == 1
+        told = {each.id: await b.row(each.id) for each in (free, unpriced)}
+        assert {id: row and (row["state"], row["charge"]) for id, row in told.items()} == {
+            free.id: ("maybe", "none"),
+            unpriced.id: ("maybe", "unknown"),
+        }
+        # The one that was thought gone has the picture all the same.
+        await a.attempts.settle(free.id, Settlement("done", "ok", "none", 0, 1, 9.0))
+        await a.attempts.local.ping()
+        while await a.others.teller.drain():
+            pass
+
+        async def heard() -> bool:
+            row = await b.row(free.id)
+            return row is not None and row["state"] == "done"
+
+        assert await until(heard)
+
+
 async def test_responses_are_read_and_deleted_at_every_replica(tmp_path: Path, redis: RedisServer) -> None:
     async with pair(tmp_path, redis.url()) as (a, b):
         until_then = time.time() + 60

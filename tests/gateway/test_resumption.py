@@ -20,7 +20,7 @@ import yaml
 from PIL import Image
 
 from tests.gateway.test_cli_signals import Process, serving
-from tests.simulators import apiframe_simulator, openai_simulator
+from tests.simulators import apiframe_simulator, max_simulator, openai_simulator
 from tests.simulators.apiframe import ApiframeSimulator
 
 BODY = {"model": "m", "prompt": "a fox", "size": "100x80", "n": 2, "seed": 7, "output_format": "webp"}
@@ -245,6 +245,36 @@ def test_told_to_end_it_gives_up_what_cannot_go_on_and_tells_who_waits_in_line_t
         [row] = rows(tmp_path, "attempts")
         assert (row["state"], row["charge"]) == ("maybe", "unknown")
         assert [row["state"] for row in rows(tmp_path, "generations")] == ["unknown"]
+
+
+def test_free_work_that_a_killed_gateway_was_sending_is_no_unknown_cost(tmp_path: Path) -> None:
+    with max_simulator() as worker, openai_simulator() as simulator:
+        config = configured(tmp_path, simulator, "openai", "x")
+        written = yaml.safe_load(config.read_text())
+        written["providers"]["gpu"] = {"type": "flux_worker", "base_url": worker.base_url}
+        routes: dict[str, dict[str, Any]] = {
+            "worker": {"provider": "gpu", "model": "black-forest-labs/FLUX.2-dev"},
+            "gratis": {"provider": "p", "model": "x", "price": {"usd_per_image": 0}},
+            "unpriced": {"provider": "p", "model": "x"},
+        }
+        written["models"] = {name: {"routes": [route]} for name, route in routes.items()}
+        config.write_text(yaml.safe_dump(written))
+        worker.fail_next(delay=30)
+        simulator.fail_next(times=2, delay=30)
+        with serving(config) as gateway:
+            for name in routes:
+                asking(gateway, {"model": name, "prompt": "a fox", "size": "64x64"})
+            until(lambda: len(worker.submissions) + len(simulator.submissions) == 3)
+            kill(gateway)
+        with serving(config) as gateway:
+            usage = httpx.get(f"{gateway.base_url}/admin/usage", params={"group_by": "model"}, timeout=30).json()
+        states = [(row["requested_model"], row["state"]) for row in rows(tmp_path, "attempts")]
+    assert sorted(states) == [("gratis", "maybe"), ("unpriced", "maybe"), ("worker", "maybe")]
+    assert {row["group"]: (row["upstream_calls"], row["unknown_cost_calls"]) for row in usage["rows"]} == {
+        "worker": (1, 0),
+        "gratis": (1, 0),
+        "unpriced": (1, 1),
+    }
 
 
 def test_an_idle_gateway_is_not_ready_before_its_door_closes(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from decimal import Decimal
 
 import pytest
 
@@ -19,6 +20,8 @@ from normalization.rules import FREE, Price
 from providers.base import Artifact, Broken, Done, Reply, Stage, Traits, WireReply, WireRequest, Work
 from providers.transport import Target
 from tests.gateway.submitting import ACCEPTED, BUSY, FOUND, UPLOAD, Adapter, Answer, scene
+
+PRICED = Price(usd_per_image=Decimal("0.05"))
 
 
 @pytest.mark.anyio
@@ -173,9 +176,14 @@ async def test_a_call_that_does_not_get_its_turn_in_time_is_not_sent() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_submission_that_is_cancelled_is_on_record_as_unknown() -> None:
+@pytest.mark.parametrize(
+    ("price", "state", "charge"), [(None, "maybe", "unknown"), (PRICED, "maybe", "unknown"), (FREE, "failed", "none")]
+)
+async def test_a_submission_that_is_cancelled_is_on_record_as_unknown_where_it_is_not_free(
+    price: Price | None, state: str, charge: str
+) -> None:
     entered = asyncio.Event()
-    here = scene()
+    here = scene(price=price)
 
     async def hang(request: WireRequest, target: Target, *, deadline: float, told: object = None) -> WireReply | Broken:
         entered.set()
@@ -188,7 +196,8 @@ async def test_a_submission_that_is_cancelled_is_on_record_as_unknown() -> None:
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert (here.books.settlement.state, here.books.settlement.outcome) == ("maybe", "cancelled")
+    settled = here.books.settlement
+    assert (settled.state, settled.outcome, settled.charge) == (state, "cancelled", charge)
 
 
 @pytest.mark.anyio
@@ -252,6 +261,22 @@ async def test_what_was_lost_where_nothing_is_charged_may_be_made_elsewhere() ->
     result = await scene(LOST, traits=FREELY).run()
     assert (result.refused, result.charge) == (True, "none")
     assert not (await scene(LOST).run()).refused
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("traits", [FREELY, None])
+async def test_what_has_no_price_to_pay_costs_nothing_wherever_it_was_lost(traits: Traits | None) -> None:
+    here = scene(LOST, price=FREE, traits=traits)
+    result = await here.run()
+    assert (result.record.outcome, result.failure, result.charge) == ("unknown:closed", C, "none")
+    assert here.books.settlement.charge == "none"
+    assert result.refused is (traits is FREELY), "a price of zero does not say that a second picture is welcome"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("price", [None, PRICED])
+async def test_a_price_that_is_unknown_is_not_zero(price: Price | None) -> None:
+    assert (await scene(LOST, price=price).run()).charge == "unknown"
 
 
 @pytest.mark.anyio

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.services.attempts import charge_of_unknown
 from gateway.services.replicas.outbox import row_of
 from gateway.services.replicas.records import ATTEMPT, GENERATION, REQUEST, SETTLED, Shared, Told, listed, order_of
 
-_INTERRUPTED = {"state": "maybe", "outcome": "interrupted", "charge": "unknown", "delivered": 0}
+_INTERRUPTED = {"state": "maybe", "outcome": "interrupted", "delivered": 0}
 # Owned by nobody where it is not `mine`: a held attempt of one's own holds its key's budget, as a settlement of this
 # replica's would leave it.
 _ATTEMPT = f"""
@@ -57,7 +58,7 @@ def merge_attempt(connection: sqlite3.Connection, told: Told, replica: str, hold
         return False
     row: Mapping[str, Any] = told.row
     if holder is not None and row["state"] == "sending":
-        row = {**row, **_INTERRUPTED}
+        row = {**row, **_INTERRUPTED, "charge": charge_of_unknown(row["planned_cost_micros"])}
     keeper = (None, None) if holder is None or row["state"] in SETTLED else (holder.owner, holder.until)
     origin = None if told.by == replica else told.by
     connection.execute(_ATTEMPT, (*listed(ATTEMPT, row), *keeper, origin, told.order))

@@ -83,7 +83,8 @@ def order_of(row: Mapping[str, Any], fence: int, lease: int, by: str) -> str:
     """The order of an attempt, comparable as text. `fence` is the generation's between replicas, `lease` the row's own
     within one; `by` is the replica that tells, of 26 characters, and decides between equals."""
     state, charge = row["state"], row["charge"]
-    known = state in SETTLED and charge in ("none", "charged")
+    # What costs nothing is charged nothing whatever became of it: that is no evidence of how it ended.
+    known = state in SETTLED and state != "maybe" and charge in ("none", "charged")
     return f"{int(known)}{min(fence, _HIGHEST):06d}{_RANKS.get(state, 2)}{min(lease, _HIGHEST):06d}{by:26.26}"
 
 
