@@ -230,7 +230,7 @@ class Settings(Section):
     limits: Limits = Field(default_factory=Limits, description="Limits; all have defaults.")
     providers: dict[ProviderName, ProviderEntry] = Field(min_length=1, description="Who can make pictures, by name.")
     models: dict[Name, ModelEntry] = Field(min_length=1, description="What callers can ask for, by name.")
-    default_model: Text | None = Field(
+    default_model: Name | None = Field(
         None, description="What a request gets that names no model; null = the first of models."
     )
 

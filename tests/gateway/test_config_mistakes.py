@@ -282,6 +282,10 @@ KEYED = f"{GOOD}storage: {{signing_key: k}}\n"
             f"{GOOD}default_model: pictrue",
             'c.yaml:5: default_model: no model is named "pictrue" (did you mean "picture"?); accepted: picture',
         ),
+        (
+            with_model("{aliases: ['a-*'], routes: [{provider: drawn, model: s}]}") + "default_model: a-*",
+            "c.yaml:6: default_model: a name holds no *, ? or [; accepted: an exact name",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(tmp_path: Path, text: str | bytes, expected: str) -> None:
