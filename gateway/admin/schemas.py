@@ -53,7 +53,7 @@ USAGE: dict[str, Any] = {
     },
 }
 
-_MOMENT = "A date, which is its midnight in UTC, or a date and a time."
+_MOMENT = "A date, which is its midnight in UTC, a date and a time, or Unix seconds."
 USAGE_QUERY: list[dict[str, Any]] = [
     {
         "name": "from",

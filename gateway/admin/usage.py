@@ -27,6 +27,8 @@ LAST_YEAR: Final = 9000
 FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
 """Beginnings of a cell that a spreadsheet takes for a formula (owasp.org, "CSV Injection")."""
 
+_UNIX_SECONDS = re.compile(r"\d{9,11}(\.\d{1,6})?")
+"""As other answers tell times. Eight digits are a date."""
 _OFFSET_SPELT_AS_SPACE = re.compile(r"(T[\d:.,]+) (\d\d:?\d\d)")
 
 
@@ -70,6 +72,8 @@ def _moment(query: QueryParams, name: str) -> datetime | None:
     text = query.get(name)
     if not text:
         return None
+    if _UNIX_SECONDS.fullmatch(text):
+        text = (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=float(text))).isoformat()
     # A plus sign that a client has not encoded arrives as a space.
     spelt = _OFFSET_SPELT_AS_SPACE.sub(r"\1+\2", text)
     try:
@@ -80,7 +84,7 @@ def _moment(query: QueryParams, name: str) -> datetime | None:
     except ValueError:
         raise InvalidValue(
             f"{name}: {text[:100]!r} is neither a date, as 2026-11-21, which is its midnight in UTC, nor a date and a "
-            "time, as 2026-11-21T10:00:00Z or 2026-11-21T11:00:00+01:00",
+            "time, as 2026-11-21T10:00:00Z or 2026-11-21T11:00:00+01:00, nor Unix seconds",
             param=name,
         ) from None
     # Room for what is reckoned with it, at both ends of the calendar.
