@@ -25,6 +25,7 @@ from gateway.serving.door import LINGERING_MOST, Door
 from gateway.serving.heads import Head, check, check_size, too_long
 from gateway.serving.pace import Pace
 from gateway.serving.refusals import refusal
+from gateway.serving.unframed import unframed
 from gateway.serving.unsent import Line, unsent
 from normalization.errors import ImagegateError, InvalidValue
 
@@ -244,7 +245,8 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        knows_chunks = cycle.scope["http_version"] != "1.0"
+        super()._start_asgi_task(cycle, app if knows_chunks else unframed(app, cycle))
 
     def on_response_complete(self) -> None:
         unread = self._receiving and self._running is self.cycle
