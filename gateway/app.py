@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 
 from gateway.admin import configuration
 from gateway.admin import health as operator_health
@@ -17,6 +16,7 @@ from gateway.admin import usage as operator_usage
 from gateway.api import files, generations, health, images, metrics, models, openapi, webhooks
 from gateway.api.authority import Guarded, refuse_undeclared
 from gateway.api.front import Front, Refusals, http_exception
+from gateway.api.origins import Origins
 from gateway.api.responses import endpoint as responses
 from gateway.api.writers import restored
 from gateway.config.model import Settings
@@ -95,7 +95,7 @@ def create_app(settings: Settings, sharing: Sharing | None = None) -> Starlette:
     middleware = [Middleware(Front, kept=services.keep, traces=services.traces)]
     if settings.server.cors_origins:
         cors = Middleware(
-            CORSMiddleware,
+            Origins,
             allow_origins=settings.server.cors_origins,
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],
@@ -109,5 +109,7 @@ def create_app(settings: Settings, sharing: Sharing | None = None) -> Starlette:
         exception_handlers={HTTPException: http_exception},
         lifespan=lifespan,
     )
+    # A redirect would name our own scheme and host: behind a proxy that ends TLS, a way out of it with the key in hand.
+    app.router.redirect_slashes = False
     app.state.services = services
     return app
