@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.app import ROUTES
 from gateway.telemetry.families import BY_NAME
 from tests.deploy.deployed import DEPLOY, document
 
@@ -71,6 +72,18 @@ def test_every_metric_that_is_asked_for_exists_with_the_labels_that_are_named(wh
         allowed |= labels
     for group in _GROUPED.findall(asked):
         assert {label.strip() for label in group.split(",")} <= allowed, where
+
+
+@pytest.mark.parametrize(("where", "asked"), [each for each in expressions() if "imagegate_request" in each[1]])
+def test_looks_at_health_do_not_count_as_requests(where: str, asked: str) -> None:
+    found = re.findall(r"imagegate_request\w+{([^}]*)}", asked)
+    assert len(found) == asked.count("imagegate_request"), where
+    for selector in found:
+        endpoint = re.search(r'endpoint=~"([^"]*)"', selector)
+        assert endpoint, where
+        chosen = {route.template for route in ROUTES if re.fullmatch(endpoint[1], route.template)}
+        posts = (route for route in ROUTES if route.authority == "key" and "POST" in (route.methods or ()))
+        assert chosen == {route.template for route in posts}, where
 
 
 @pytest.mark.parametrize(("where", "asked"), list(expressions()))
