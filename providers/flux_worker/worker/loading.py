@@ -76,11 +76,25 @@ def _quantisation(options: Options, device: str) -> Any:
 def _read(folder: Folder, dtype: Any, quantised: Any) -> Any:
     given = {} if quantised is None else {"quantization_config": quantised}
     try:
-        return diffusers.DiffusionPipeline.from_pretrained(folder.path, dtype=dtype, local_files_only=True, **given)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
-        raise FolderError(f"{folder.path} could not be loaded: {error}") from error
+        pipe = diffusers.DiffusionPipeline.from_pretrained(folder.path, dtype=dtype, local_files_only=True, **given)
+    except (torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:  # of any of four libraries, each of which has its own for files that do not fit
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise FolderError(f"{folder.path} could not be loaded: {said}") from error
+    _check_whole(folder, pipe)
+    return pipe
+
+
+def _check_whole(folder: Folder, pipe: Any) -> None:
+    """The libraries leave what the files lack without a value, or say so in the log alone."""
+    for part in ("transformer", "vae", *ENCODERS):
+        module = getattr(pipe, part, None)
+        lacking = [] if module is None else [name for name, value in module.named_parameters() if value.is_meta]
+        if lacking:
+            raise FolderError(f"{folder.path / part} lacks {len(lacking)} of its weights, among them {lacking[0]}")
+    if folder.kind.architecture != "flux1" and not pipe.tokenizer.chat_template:
+        raise FolderError(f"{folder.path / 'tokenizer'} lacks its chat template, which every prompt is put into")
 
 
 def _encoders(pipe: Any) -> list[Any]:
