@@ -28,6 +28,15 @@ def translated(folder: Path, text: str, capsys: pytest.CaptureFixture[str]) -> t
     return yaml.safe_load(out), err
 
 
+@pytest.mark.parametrize("section", ["router_settings", "litellm_settings"])
+def test_repeats_are_told_where_they_stand(tmp_path: Path, capsys: pytest.CaptureFixture[str], section: str) -> None:
+    other = "litellm_settings" if section == "router_settings" else "router_settings"
+    text = f"{HEAD}{PLAIN}{other}: {{}}\n{section}: {{num_retries: 3}}\n"
+    config, err = translated(tmp_path, text, capsys)
+    assert config["limits"] == {"retries": 3}
+    assert f"config.yaml:4: {section}.num_retries: became limits.retries" in err
+
+
 @pytest.mark.parametrize(
     ("params", "said"),
     [

@@ -223,11 +223,12 @@ class _Translator:
         return {"keys": [{"name": "litellm-master", "key": self.variables.secret(key, "LITELLM_MASTER_KEY")}]}
 
     def _limits(self) -> dict[str, Any]:
-        given = self.router.get("num_retries", self.module.get("num_retries"))
+        section = "router_settings" if "num_retries" in self.router else "litellm_settings"
+        given = self.litellm.sections[section].get("num_retries")
         if not isinstance(given, int) or isinstance(given, bool) or given < 0:
             return {}
         what = "became limits.retries, which repeats only what certainly did no work"
-        self.notes.differs(("router_settings", "num_retries"), what)
+        self.notes.differs((section, "num_retries"), what)
         return {"retries": given}
 
     def _say_sections(self) -> None:
