@@ -24,7 +24,7 @@ from gateway.services.attempts import NewAttempt
 from gateway.services.attempts_schema import ACCEPT, BEGIN, BEGIN_ONE, SETTLE
 from gateway.services.generations_schema import BEGIN_GENERATION, BEGIN_ONE_GENERATION, CLEAR, DELIVERED, END
 from gateway.services.ledger_schema import ENTER
-from gateway.services.sqlite import translated
+from gateway.services.sqlite import transaction, translated
 from normalization.errors import BudgetExceeded, ImagegateError, StateUnavailable
 
 log = logging.getLogger("imagegate.attempts")
@@ -196,19 +196,11 @@ class Writer:
 
     def _commit(self, batch: Batch) -> dict[str, BudgetExceeded]:
         """Write the batch, but for attempts that their budget has no room for: why not, by their id."""
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._connection):
             for statement, rows in batch.steps():
                 if rows:
-                    execute(statement, {"rows": _told(statement, rows)})
-            refused = self._begin(batch) if batch.begun else {}
-            execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
-            raise
-        return refused
+                    self._connection.execute(statement, {"rows": _told(statement, rows)})
+            return self._begin(batch) if batch.begun else {}
 
     def _begin(self, batch: Batch) -> dict[str, BudgetExceeded]:
         attempts = [attempt for attempt, _ in batch.begun]
@@ -236,6 +228,8 @@ class Writer:
             return question.ask(self._connection)
         except sqlite3.Error as error:
             return translated(error)
+        except Exception as error:  # its asker's alone: without this thread nothing is ever on record again
+            return error
 
 
 def _told(statement: str, rows: list[Row]) -> str:

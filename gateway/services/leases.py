@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from gateway.services.attempts_writer import LEASE_SECONDS
 from gateway.services.generations import Orphan, Submission
 from gateway.services.generations_rows import generation_of
 from gateway.services.generations_schema import BY_ID, SUBMISSIONS
+from gateway.services.sqlite import transaction
 from normalization.errors import StateUnavailable
 
 FOLDER = "owners"
+_OWNER = re.compile(r"[0-9A-Z]{26}")
 _FLAGS = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -39,6 +42,8 @@ class Life:
             # Locked before it has its name: nobody ever finds it unlocked while we live.
             fcntl.flock(self._file, fcntl.LOCK_EX)
             draft.rename(self._path)
+            # Whoever was killed with nothing under way has left a file that nobody would ask for again.
+            self.gone([name for name in os.listdir(self._folder) if _OWNER.fullmatch(name)])
         except OSError as error:
             raise StateUnavailable(f"{self._folder} cannot be used: {error.strerror}") from error
 
@@ -56,8 +61,11 @@ class Life:
         path = self._folder / owner
         try:
             file = os.open(path, _FLAGS)
-        except OSError:
+        except FileNotFoundError:
             return False
+        except OSError:
+            # We cannot tell, as where too many files are open: its work is not ours to take before its lease is over.
+            return True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             path.unlink(missing_ok=True)
@@ -77,26 +85,19 @@ def interrupt(connection: sqlite3.Connection, life: Life, now: float) -> int:
 def take(connection: sqlite3.Connection, life: Life, now: float) -> tuple[list[Orphan], dict[str, int]]:
     """Take over what others left under way: the generations, and the new fences of the attempts."""
     left = _left(connection, life, now)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         connection.execute(INTERRUPT, left)
         taken = connection.execute(TAKE, left).fetchall()
         ids = [row[0] for row in connection.execute(TAKE_GENERATIONS, left).fetchall()]
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
     ids += dict.fromkeys(generation for _, _, generation in taken if generation not in ids)
     return [_orphan(connection, id) for id in ids], {id: fence for id, fence, _ in taken}
 
 
 def renew(connection: sqlite3.Connection, life: Life, until: float) -> None:
     """Hold what this process works on `until` then (epoch seconds)."""
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in RENEW:
-        connection.execute(statement, {"owner": life.owner, "until": until})
-    connection.execute("COMMIT")
+    with transaction(connection):
+        for statement in RENEW:
+            connection.execute(statement, {"owner": life.owner, "until": until})
 
 
 def _left(connection: sqlite3.Connection, life: Life, now: float) -> dict[str, object]:

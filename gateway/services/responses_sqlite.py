@@ -15,7 +15,7 @@ from typing import TypeVar
 import orjson
 
 from gateway.services.responses import KeptPicture, KeptResponse
-from gateway.services.sqlite import Migration, open_database, translated
+from gateway.services.sqlite import Migration, open_database, transaction, translated
 from normalization.errors import StateUnavailable
 
 T = TypeVar("T")
@@ -76,19 +76,11 @@ class SqliteResponses:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        connection = self._connection
         try:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                found = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            with transaction(self._connection):
+                return work(self._connection)
         except sqlite3.Error as error:
             raise translated(error) from error
-        return found
 
 
 def _keep(connection: sqlite3.Connection, response: KeptResponse) -> None:

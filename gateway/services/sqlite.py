@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from normalization.errors import ConfigurationError, OperatorError, StateUnavailable, StorageFull
@@ -59,8 +60,7 @@ def _make(path: Path) -> None:
 
 def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], path: Path) -> None:
     # One transaction, begun for writing: of several processes that start at once, one migrates, the rest find it done.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
+    with transaction(connection):
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > len(migrations):
             raise ConfigurationError(
@@ -70,6 +70,18 @@ def _migrate(connection: sqlite3.Connection, migrations: Sequence[Migration], pa
         for step in migrations[version:]:
             step(connection)
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection, *, reading: bool = False) -> Iterator[None]:
+    """All of what the block writes, or nothing; where it is only `reading`, nobody who writes waits for it.
+
+    SQLite ends a transaction by itself after some failures and not after others (https://www.sqlite.org/lang_transaction.html):
+    one that were left open would refuse every later one on this connection, long after the disk has room again.
+    """
+    connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
+    try:
+        yield
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -22,7 +22,7 @@ import orjson
 from gateway.services.attempts_schema import MIGRATIONS
 from gateway.services.attempts_sqlite import FILE
 from gateway.services.replicas.records import ATTEMPT, GENERATION, REQUEST
-from gateway.services.sqlite import open_database, translated
+from gateway.services.sqlite import open_database, transaction, translated
 from normalization.errors import StateUnavailable
 
 T = TypeVar("T")
@@ -220,19 +220,11 @@ class Outbox:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, reading)
 
     def _transact(self, work: Callable[[sqlite3.Connection], T], reading: bool) -> T:
-        connection = self._connection
         try:
-            connection.execute("BEGIN" if reading else "BEGIN IMMEDIATE")
-            try:
-                found = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            with transaction(self._connection, reading=reading):
+                return work(self._connection)
         except sqlite3.Error as error:
             raise translated(error) from error
-        return found
 
 
 def put_mark(connection: sqlite3.Connection, name: str, value: Any) -> None:
