@@ -36,7 +36,7 @@ def receipt(outcome: Outcome, request: ImageRequest) -> tuple[tuple[Applied, ...
 
 def _truth(entry: Applied, plan: Plan, pictures: tuple[Delivered, ...], *, promised: bool) -> Applied:
     if entry.name == "mask" and plan.finish.composite is not None:
-        return _enlarging(entry, pictures, promised=True)
+        return _laid(entry, plan.finish.composite.original.size, pictures)
     if entry.behavior is Behavior.DROPPED or entry.name not in SHAPE_NAMES:
         return entry
     if plan.finish.fit is not None:
@@ -56,6 +56,20 @@ def _enlarging(entry: Applied, pictures: tuple[Delivered, ...], *, promised: boo
     if small is None:
         return replace(entry, note=None) if promised else entry
     return entry if entry.note else replace(entry, note=f"the provider delivered {small}: the picture is enlarged")
+
+
+def _laid(entry: Applied, original: Size, pictures: tuple[Delivered, ...]) -> Applied:
+    """An edit had to be enlarged to be laid into its original, or not; what is done to both of them afterwards is not
+    the mask's."""
+    sources = (picture.source_size for picture in pictures)
+    small = next((each for each in sources if each is not None and not _covers(each, original)), None)
+    if small is None:
+        return replace(entry, note=None)
+    return entry if entry.note else replace(entry, note=f"the provider delivered {small}: the picture is enlarged")
+
+
+def _covers(one: Size, other: Size) -> bool:
+    return one.width >= other.width and one.height >= other.height
 
 
 def _wish(entry: Applied, expected: Size, pictures: tuple[Delivered, ...]) -> Applied:

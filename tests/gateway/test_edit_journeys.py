@@ -138,6 +138,15 @@ def test_with_a_mask_exact_pixels_are_cut_from_the_original(journey: Editing) ->
     assert near(image, (0, 0), ORANGE)
 
 
+def test_with_a_mask_more_pixels_than_the_original_has_are_told_of_by_the_size_alone(journey: Editing) -> None:
+    if journey.kind in NATIVE_MASK:
+        return
+    answer = journey.edit(mask={"image_url": uri(MASK)}, size="900x600")
+    assert image_of(answer).size == (900, 600)
+    assert "enlarged from the original's 600x400" in entry_of(answer, "size")["note"]
+    assert "note" not in entry_of(answer, "mask"), "the edit covered its original"
+
+
 def test_several_edits_of_one_picture_are_several_pictures(journey: Editing) -> None:
     answer = journey.edit(n=3, seed=7, size="256x256")
     assert len({item["b64_json"] for item in answer["data"]}) == 3
