@@ -43,7 +43,7 @@ SILENCED_BY: Mapping[str, tuple[str, ...]] = {
 
 INSTEAD: Mapping[str, str] = {
     **{bare(name): f"use {parameter.name}" for name, parameter in BY_NAME.items()},
-    **dict.fromkeys(("numberofimages", "numoutputs", "samplecount"), "use n"),
+    **dict.fromkeys(("count", "numberofimages", "numoutputs", "samplecount"), "use n"),
     "megapixels": "use resolution",
     **dict.fromkeys(
         tuple(name for name in RESERVED if name.startswith(("image", "inputimage", "inputref", "mask"))),

@@ -254,6 +254,7 @@ RESERVED = frozenset(
         "authorization",
         "callback",
         "callbackurl",
+        "count",
         "fluxparams",
         "image",
         "images",

@@ -174,6 +174,7 @@ def test_a_reserved_key_is_refused_wherever_it_is_written(key: str) -> None:
     [
         ("numImages", "use n"),
         ("num_outputs", "use n"),
+        ("count", "use n"),
         ("sampleCount", "use n"),
         ("Size", "use size"),
         ("megapixels", "use resolution"),
