@@ -5,16 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Network, ip_address
 
 from starlette.requests import Request
 
 from gateway.config.model import KeyEntry, Settings
 from gateway.services.budgets import Allotment
 from gateway.services.sharing import Alone, Sharing
-from gateway.serving.addresses import client_address, counted
+from gateway.serving.addresses import among, client_address, counted
 from normalization.errors import AdminRequired, InvalidApiKey
 
 HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
@@ -105,7 +103,7 @@ class Keyring:
 
     def _address(self, request: Request) -> str:
         peer = request.client.host if request.client is not None else ""
-        return counted(client_address(peer, request.headers, self._proxies))
+        return counted(client_address(peer, request.headers.getlist("x-forwarded-for"), self._proxies))
 
 
 def _caller(key: KeyEntry) -> Caller:
@@ -132,23 +130,14 @@ def base_url(request: Request, settings: Settings) -> str:
         return settings.server.public_url.rstrip("/")
     scheme, host = request.scope.get("scheme", "http"), request.headers.get("host", "")
     told = _first(request.headers.get("x-forwarded-proto")), _first(request.headers.get("x-forwarded-host"))
-    if any(told) and _trusted(request, settings.server.trusted_proxies):
+    peer = request.client.host if request.client is not None else ""
+    if any(told) and among(peer, settings.server.trusted_proxies):
         scheme, host = told[0] or scheme, told[1] or host
     if scheme not in ("http", "https"):
         scheme = "http"
     if not HOST.fullmatch(host):
         host = f"{settings.server.host}:{settings.server.port}"
     return f"{scheme}://{host}"
-
-
-def _trusted(request: Request, proxies: Sequence[IPv4Network | IPv6Network]) -> bool:
-    if request.client is None:
-        return False
-    try:
-        peer = ip_address(request.client.host)
-    except ValueError:
-        return False
-    return any(peer in proxy for proxy in proxies)
 
 
 def _first(header: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
@@ -37,13 +37,14 @@ def among(text: str, networks: Networks) -> bool:
     return found is not None and any(found in network for network in networks)
 
 
-def client_address(peer: str, headers: Mapping[str, str], proxies: Networks) -> str:
-    """The client's address: the peer's own, or where the peer is one of `proxies` the last in `X-Forwarded-For` that
-    is none of them. What stands further left was written by the client, and proves nothing."""
+def client_address(peer: str, forwarded: Sequence[str], proxies: Networks) -> str:
+    """The client's address: the peer's own, or where the peer is one of `proxies` the last in `forwarded` that is none
+    of them. `forwarded`: every X-Forwarded-For of the request in order, for some proxies add one of their own behind
+    the client's. What stands further left was written by the client, and proves nothing."""
     if not proxies or not among(peer, proxies):
         return peer
     found = peer
-    for entry in reversed(headers.get("x-forwarded-for", "").split(",")):
+    for entry in reversed(",".join(forwarded).split(",")):
         address = _without_port(entry.strip())
         if parsed(address) is None:
             break

@@ -120,6 +120,14 @@ def test_the_door_stays_shut_for_who_tried_too_often_and_open_for_others(base: s
     )
 
 
+def test_a_header_of_the_clients_own_before_the_proxys_buys_no_more_guesses(base: str) -> None:
+    def guess(number: int) -> int:
+        lines = [("x-forwarded-for", f"203.0.113.{number}"), ("x-forwarded-for", "198.51.100.7")]
+        return httpx.get(f"{base}/models", headers=[*lines, ("authorization", f"Bearer wrong {number}")]).status_code
+
+    assert [guess(number) for number in range(5)] == [401, 401, 401, 429, 429]
+
+
 def test_no_key_is_no_guess(base: str) -> None:
     assert {asked(base, None).status_code for _ in range(6)} == {401}
     assert asked(base, "ig_one").status_code == 200

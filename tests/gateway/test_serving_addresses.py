@@ -33,11 +33,17 @@ PROXIES = tuple(ip_network(each) for each in ("10.0.0.0/8", "fd00::/8"))
     ],
 )
 def test_only_a_trusted_proxy_speaks_for_another(peer: str, forwarded: str, expected: str) -> None:
-    assert client_address(peer, {"x-forwarded-for": forwarded}, PROXIES) == expected
+    assert client_address(peer, [forwarded], PROXIES) == expected
+
+
+def test_a_header_that_the_proxy_adds_counts_and_not_the_one_that_the_client_wrote() -> None:
+    assert client_address("10.0.0.1", ["203.0.113.9", "198.51.100.7"], PROXIES) == "198.51.100.7"
+    assert client_address("10.0.0.1", ["203.0.113.9", "198.51.100.7, 10.0.0.2"], PROXIES) == "198.51.100.7"
+    assert client_address("10.0.0.1", [], PROXIES) == "10.0.0.1"
 
 
 def test_without_proxies_nobody_speaks_for_another() -> None:
-    assert client_address("10.0.0.1", {"x-forwarded-for": "198.51.100.7"}, ()) == "10.0.0.1"
+    assert client_address("10.0.0.1", ["198.51.100.7"], ()) == "10.0.0.1"
 
 
 @pytest.mark.parametrize(
