@@ -9,10 +9,15 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from normalization.errors import InvalidJson, InvalidType, RequestTooLarge
+from normalization.values import DEPTH_MOST as VALUE_DEPTH_MOST
 
 DRAIN_BYTES = 256 * 1024 * 1024
 """How much of a body that is too large is read and thrown away, so that the client reads our answer rather than a
 reset connection."""
+
+DEPTH_MOST = VALUE_DEPTH_MOST + 1
+"""The body itself, and the deepest value in it that a provider could be sent. Whoever writes JSON gives up on what is
+nested a few times deeper than that."""
 
 
 async def read_json(request: Request, *, bytes_most: int, seconds_most: float) -> dict[str, Any]:
@@ -26,7 +31,22 @@ async def read_json(request: Request, *, bytes_most: int, seconds_most: float) -
         raise InvalidJson(f"the body is not valid JSON: {error.msg} at character {error.pos}") from None
     if not isinstance(parsed, dict):
         raise InvalidType(f"the body must be a JSON object, not {kind_of(parsed)}")
+    check_depth(parsed, "the body")
     return parsed
+
+
+def check_depth(value: Any, what: str) -> None:
+    """Raise InvalidJson where JSON is nested deeper than `DEPTH_MOST`. `what` it is, in words."""
+    layer, depth = [value], 0
+    while layer:
+        depth += 1
+        if depth > DEPTH_MOST:
+            raise InvalidJson(f"{what} is nested more than {DEPTH_MOST} deep")
+        inner: list[Any] = []
+        for holder in layer:
+            parts = holder.values() if isinstance(holder, dict) else holder
+            inner += [part for part in parts if isinstance(part, dict | list)]
+        layer = inner
 
 
 async def read_bytes(request: Request, *, bytes_most: int, seconds_most: float, drain_most: int = DRAIN_BYTES) -> bytes:

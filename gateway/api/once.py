@@ -31,6 +31,8 @@ RETRY = "x-stainless-retry-count"
 
 _CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 _KEY = re.compile(r"[ -~]{1,255}")
+_TRIES = re.compile(r"0*[1-9][0-9]*")
+"""A retry's number, whatever its length; other scripts' digits are none."""
 
 
 async def once(
@@ -46,7 +48,7 @@ async def once(
         path=request.url.path,
         fingerprint=fingerprint(request.url.path, content),
         key=key,
-        retry=tries is not None and tries.isdigit() and int(tries) > 0,
+        retry=tries is not None and _TRIES.fullmatch(tries) is not None,
     )
     found = await services.journal.claim(identity)
     if not isinstance(found, Claim):

@@ -17,7 +17,7 @@ import orjson
 import pybase64
 from starlette.requests import ClientDisconnect, Request
 
-from gateway.api.bodies import kind_of, refuse_declared
+from gateway.api.bodies import check_depth, kind_of, refuse_declared
 from gateway.api.multipart import drain
 from gateway.services.spool import VIEW_BYTES, Spool, Spooled, View
 from normalization.errors import ImagegateError, InvalidJson, InvalidType, RequestTooLarge
@@ -42,8 +42,6 @@ REST_MOST = 4 * 1024 * 1024
 
 QUOTES_MOST = REST_MOST // 2
 """Escaped quotes in a body: with more, what is no picture has more than REST_MOST bytes."""
-
-DEPTH_MOST = 64
 
 _HEAD_MOST = 200
 """Characters in which the head of a data: URI ends."""
@@ -138,21 +136,8 @@ def parsed(body: bytes | View, spool: Spool) -> PictureJson:
         raise InvalidJson(f"the body is not valid JSON: {error.msg}{where}") from None
     if not isinstance(value, dict):
         raise InvalidType(f"the body must be a JSON object, not {kind_of(value)}")
-    _check_depth(value)
+    check_depth(value, "the body")
     return PictureJson(value, contents, texts)
-
-
-def _check_depth(value: Any) -> None:
-    layer, depth = [value], 0
-    while layer:
-        depth += 1
-        if depth > DEPTH_MOST:
-            raise InvalidJson(f"the body is nested more than {DEPTH_MOST} deep")
-        inner: list[Any] = []
-        for holder in layer:
-            parts = holder.values() if isinstance(holder, dict) else holder
-            inner += [part for part in parts if isinstance(part, dict | list)]
-        layer = inner
 
 
 def _without_pictures(body: bytes | View, spool: Spool) -> tuple[bytes, dict[str, Spooled], dict[str, str]]:

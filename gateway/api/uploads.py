@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from starlette.requests import Request
 
+from gateway.api.bodies import check_depth
 from gateway.api.brackets import nested
 from gateway.api.multipart import File, in_order, read_form
 from gateway.api.picture_json import PictureJson, read_picture_json
@@ -65,6 +66,8 @@ def _with_objects(body: dict[str, Any]) -> dict[str, Any]:
                 "provider_options: an object is expected, as JSON or with brackets: provider_options[image][steps]",
                 param="provider_options",
             ) from None
+        if isinstance(body["provider_options"], dict | list):
+            check_depth(body["provider_options"], "provider_options")
     return body
 
 

@@ -57,6 +57,31 @@ def test_the_same_key_gets_the_same_answer_and_buys_once(tmp_path: Path) -> None
         assert len(simulator.submissions) == 1
 
 
+@pytest.mark.parametrize("tries", ["²", "9" * 5000, "-1", "", "one", "1.0"])
+def test_a_count_of_tries_is_no_reason_to_fail(tmp_path: Path, tries: str) -> None:
+    with gateway(tmp_path) as (client, simulator):
+        sent = [(b"x-stainless-retry-count", tries.encode("latin-1"))]
+        assert client.post(PATH, json=BODY, headers=sent).status_code == 200
+        assert len(simulator.submissions) == 1
+
+
+@pytest.mark.parametrize("edit", [False, True])
+def test_what_is_nested_too_deep_is_refused_before_its_fingerprint_is_taken(tmp_path: Path, edit: bool) -> None:
+    deep = b'{"a":' * 300 + b"1" + b"}" * 300
+    with gateway(tmp_path) as (client, simulator):
+        if edit:
+            written = BytesIO()
+            Image.new("RGB", (64, 64), "red").save(written, "PNG")
+            picture = {"image": ("a.png", written.getvalue(), "image/png")}
+            fields = {"model": "m", "prompt": "a fox", "provider_options": deep.decode()}
+            answer = client.post("/images/edits", data=fields, files=picture, headers=KEY)
+        else:
+            body = b'{"model":"m","prompt":"a fox","extra":%b}' % deep
+            answer = client.post(PATH, content=body, headers={**KEY, "content-type": "application/json"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
+        assert simulator.submissions == []
+
+
 def without_urls(answer: httpx.Response) -> Any:
     return {**answer.json(), "data": len(answer.json()["data"])}
 
