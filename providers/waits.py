@@ -25,7 +25,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     seconds = _number(said)
     if seconds is not None:
         return _bounded(seconds)
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, OverflowError):  # the latter for a year or an hour of twenty digits
         date = parsedate_to_datetime(said)
         return _bounded((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now)
     return None
