@@ -264,7 +264,7 @@ def _report_overridden(draft: _Draft, name: str, extras: Fields) -> None:
         path = place(draft.profile, key)
         owner = draft.owners.get(path)
         told = draft.entries.get(draft.along.get(path, ""))
-        if told is not None:
+        if told is not None and told.behavior is not Behavior.DROPPED:  # what was superseded sent nothing
             draft.entries[told.name] = replace(told, sent={**told.sent, leaf(path): value})
         if owner in ROWS:
             named = key in draft.request.provider_options.get(name, {})

@@ -100,3 +100,13 @@ def test_what_goes_along_with_a_parameter_is_reported_as_it_was_sent() -> None:
     made = plan(request(negative_prompt="fog", true_cfg_scale=2.5), free, name="p")
     assert made.calls[0].payload["options"]["image"]["true_cfg_scale"] == 2.5
     assert entry(made, "negative_prompt")[1] == {"negative_prompt": "fog", "true_cfg_scale": 2.5}
+
+
+def test_what_goes_along_with_a_parameter_that_was_written_over_is_no_part_of_it() -> None:
+    """In whichever order the client wrote the two."""
+    options = {"negative_prompt": "rain", "true_cfg_scale": 2.5}
+    for given in (options, dict(reversed(options.items()))):
+        made = planned(WORKER, negative_prompt="fog", provider_options={"apiframe": given})
+        assert made.calls[0].payload["options"]["image"] | options == made.calls[0].payload["options"]["image"]
+        by = "superseded by provider_options.apiframe.negative_prompt"
+        assert entry(made, "negative_prompt") == (Behavior.DROPPED, None, by)
