@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.dashboards import CLIENT, guarded_in
 from tests.browser.sites import Site
-from tests.browser.test_playground import STREAM, a_picture, opened, told
+from tests.browser.test_playground import STREAM, a_picture, made, opened, told
 
 pytestmark = pytest.mark.needs("chromium")
 
@@ -92,3 +92,90 @@ def test_what_a_mask_leaves_is_promised_only_where_the_gateway_lays_it_back(
 def test_a_seed_that_is_left_out_is_called_none(page: Page, site: Site) -> None:
     opened(page, site)
     expect(page.locator("#seed")).to_have_attribute("placeholder", "none")
+
+
+LOSING = """
+const ordinary = window.fetch;
+window.tried = [];
+window.fetch = async (address, given) => {
+  if (!/v1.images.(generations|edits)$/.test(String(address))) return ordinary(address, given);
+  tried.push(given.headers.get("idempotency-key"));
+  if (tried.length === 1) await (await ordinary(address, given)).text();
+  if (tried.length < 3) throw new TypeError("network error");
+  const answer = await ordinary(address, given);
+  window.replayed = answer.headers.get("idempotent-replayed");
+  return answer;
+};
+"""
+"""The gateway does the work and nobody hears of it; then it is not reached at all; then it is."""
+
+
+@pytest.mark.parametrize("edit", [False, True])
+def test_to_try_again_after_a_lost_connection_buys_nothing_twice(
+    page: Page, site: Site, tmp_path: Path, edit: bool
+) -> None:
+    seller = site.simulators["openai"]
+    before = len(seller.submissions)
+    page.add_init_script(LOSING)
+    opened(page, site)
+    page.locator("#model-0").select_option("any-model")
+    page.locator("#prompt").fill("A red fox")
+    if edit:
+        page.locator("#inputs-file").set_input_files(a_picture(tmp_path))
+    page.locator("#make").click()
+    for loss in (1, 2):
+        expect(page.get_by_role("alert")).to_have_count(loss)
+        page.get_by_role("button", name="Try again").first.click()
+    expect(made(page).locator(".picture img")).to_have_count(1)
+    assert page.evaluate("[tried.length, new Set(tried).size, replayed]") == [3, 1, "true"]
+    assert len(seller.submissions) == before + 1
+
+
+def test_to_try_again_after_a_failure_that_was_told_is_another_request(page: Page, site: Site) -> None:
+    keys = list[str]()
+
+    def failed(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        error = {"message": "it went wrong", "type": "upstream_error", "param": None, "code": "outcome_unknown"}
+        route.fulfill(status=502, json={"error": error})
+
+    opened(page, site)
+    page.route("**/v1/images/generations", failed)
+    page.locator("#prompt").fill("A red fox")
+    page.locator("#make").click()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("alert")).to_have_count(2)
+    page.locator("#make").click()
+    expect(page.get_by_role("alert")).to_have_count(3)
+    assert len(set(keys)) == 3
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "replayed", "same"),
+    [
+        (504, None, False, True),
+        (503, {"message": "it ends", "type": "server_error", "param": None, "code": "draining"}, False, True),
+        (503, {"message": "it ended", "type": "server_error", "param": None, "code": "draining"}, True, False),
+    ],
+    ids=["a proxy spoke", "the gateway is restarted", "it was told before"],
+)
+def test_who_cannot_be_told_how_it_ended_asks_for_the_same(
+    page: Page, site: Site, status: int, error: dict[str, str | None] | None, replayed: bool, same: bool
+) -> None:
+    keys = list[str]()
+
+    def answered(route: Route) -> None:
+        keys.append(route.request.headers["idempotency-key"])
+        headers = {"idempotent-replayed": "true"} if replayed else {}
+        if error is None:
+            route.fulfill(status=status, headers=headers, content_type="text/html", body="<h1>Gateway Time-out</h1>")
+        else:
+            route.fulfill(status=status, headers=headers, json={"error": error})
+
+    opened(page, site)
+    page.route("**/v1/images/generations", answered)
+    page.locator("#prompt").fill("A red fox")
+    page.locator("#make").click()
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("alert")).to_have_count(2)
+    assert (keys[0] == keys[1]) is same

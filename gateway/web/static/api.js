@@ -27,13 +27,18 @@ export function keepKey(key, role = "client") {
 
 /**
  * What the gateway says when it does not answer as asked: OpenAI's envelope. `status` 0: nobody answered; below 400: the
- * error came within an answer that had begun well. `lost`: such an answer broke off.
+ * error came within an answer that had begun well. `lost`: such an answer broke off. `replayed`: it was told before.
  */
 export class ApiError extends Error {
-  constructor(message, { status = 0, code = null, type = null, param = null, requestId = null, retryAfter = null, lost = false } = {}) {
+  constructor(message, { status = 0, code = null, type = null, param = null, requestId = null, retryAfter = null, lost = false, replayed = false } = {}) {
     super(message);
     this.name = "ApiError";
-    Object.assign(this, { status, code, type, param, requestId, retryAfter, lost });
+    Object.assign(this, { status, code, type, param, requestId, retryAfter, lost, replayed });
+  }
+
+  /** Whether the work may go on all the same: the connection was lost, a proxy spoke instead, or the gateway is restarted. */
+  get untold() {
+    return this.lost || this.status === 0 || (!this.replayed && this.status >= 500 && (this.code === null || this.code === "draining"));
   }
 
   /** Whether another key could help. */
@@ -96,12 +101,13 @@ async function refusal(response) {
     param: said.param ?? null,
     requestId: response.headers.get("x-request-id"),
     retryAfter: Number(response.headers.get("retry-after")) || null,
+    replayed: response.headers.get("idempotent-replayed") === "true",
   });
 }
 
 /** A stream that broke off before its end. */
 export function lost(response) {
-  return new ApiError("The connection broke before the last picture was there. What a provider has begun may go on, and may be charged.", {
+  return new ApiError("The connection broke before the last picture was there. What a provider has begun may go on, and may be charged; to try again takes up the same request.", {
     status: response.status,
     requestId: response.headers.get("x-request-id"),
     lost: true,

@@ -15,13 +15,14 @@ export function form(body, inputs) {
 
 /**
  * Make pictures. Yields {kind: "begun", generation}, {kind: "partial", index, blob}, {kind: "picture", picture} and at
- * last {kind: "ended", metadata, seconds}. Throws ApiError, or an AbortError where `signal` ended it.
+ * last {kind: "ended", metadata, seconds}. Throws ApiError, or an AbortError where `signal` ended it. What is sent again
+ * with the same `order.token` is carried out once.
  */
 export async function* make(order, inputs, signal) {
   const began = performance.now();
   const path = inputs.length ? "v1/images/edits" : "v1/images/generations";
   const body = { ...order.body, stream: true, response_format: "url", ...(order.partials ? { partial_images: 2 } : {}) };
-  const headers = { "idempotency-key": token(), "x-imagegate-thumbnail": String(THUMBNAIL), ...(order.strict ? { "x-imagegate-strict": "true" } : {}) };
+  const headers = { "idempotency-key": order.token ?? token(), "x-imagegate-thumbnail": String(THUMBNAIL), ...(order.strict ? { "x-imagegate-strict": "true" } : {}) };
   const response = await ask(path, { body: inputs.length ? form(body, inputs) : body, headers, signal });
   const generation = response.headers.get("x-generation-id");
   yield { kind: "begun", generation };
@@ -70,7 +71,7 @@ function decoded(text, format = "png") {
 }
 
 // crypto.randomUUID is for secure origins alone; a gateway in the house has none.
-function token() {
+export function token() {
   return `page-${[...crypto.getRandomValues(new Uint8Array(16))].map((each) => each.toString(16).padStart(2, "0")).join("")}`;
 }
 

@@ -4,7 +4,7 @@ import { el, fill, find, say } from "./dom.js";
 import { money, seconds } from "./format.js";
 import { icon } from "./icons.js";
 import { keep } from "./kept.js";
-import { make } from "./making.js";
+import { make, token } from "./making.js";
 import { losses, noted, receipt } from "./receipt.js";
 
 const MOST_RUNS = 20; // pictures of older runs are in the gallery
@@ -17,7 +17,7 @@ export function results(actions) {
 
   function start(orders, inputs, ratio) {
     const stop = new AbortController();
-    const columns = orders.map((order) => column(order, inputs, ratio, actions));
+    const columns = orders.map((order) => column({ token: token(), ...order }, inputs, ratio, actions));
     const stopping = el("button", { type: "button", class: "button tiny", on: { click: () => stop.abort() } }, icon("stop"), "Stop");
     const card = el(
       "article",
@@ -184,9 +184,12 @@ function problem(error, order, inputs, actions) {
     el("div", { class: "row" },
       error.wantsKey
         ? el("button", { type: "button", class: "button tiny", on: { click: () => actions.refused(error) } }, "Enter a key")
-        : !error.param && el("button", { type: "button", class: "button tiny", on: { click: () => actions.again([order], inputs) } }, "Try again")),
+        : !error.param && el("button", { type: "button", class: "button tiny", on: { click: () => actions.again([error.untold ? order : anew(order)], inputs) } }, "Try again")),
   );
 }
+
+// After a failure that was told another try is another request.
+const anew = ({ token: _, ...order }) => order;
 
 const TITLES = {
   invalid_api_key: "The gateway asks for a key",
