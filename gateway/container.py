@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import math
 import os
@@ -16,6 +15,7 @@ from gateway.api.account import Account, Kept
 from gateway.api.callers import Keyring
 from gateway.backends import build_backends
 from gateway.bookkeeping import Bookkeeper
+from gateway.chores import Chores
 from gateway.config.limits import Limits as HouseLimits
 from gateway.config.model import Settings
 from gateway.config.reloading import taken_over
@@ -49,8 +49,7 @@ from gateway.telemetry.gauges import readings
 from gateway.telemetry.metrics import Metrics
 from gateway.telemetry.redaction import REDACTOR, secrets_of
 from gateway.telemetry.traces import open_traces
-from gateway.watching import Watch
-from normalization.errors import Draining, ImagegateError, InternalError, OperatorError, Overloaded
+from normalization.errors import ImagegateError, InternalError, OperatorError, Overloaded
 from normalization.pictures import FinishOptions, Limits
 from normalization.vocabulary import MEGAPIXEL
 from providers.fetch import Fetcher
@@ -65,10 +64,6 @@ LOOK_SECONDS = 1.0
 """Between looks at whether the disk has room."""
 READY_SECONDS = 2.0
 """After it, whatever does not answer counts as gone."""
-SWEEP_SECONDS = 300.0
-RENEW_SECONDS = 10.0
-SCAN_SECONDS = 15.0
-"""How often this process holds on to what it works on, and looks for what others have let go of."""
 
 Restore = Callable[["Services", Mapping[str, Any]], Writing | None]
 """Makes a `Writing` anew from its recipe."""
@@ -125,7 +120,7 @@ class Services:
         self.fetcher: Fetcher
         self.dispatcher: Dispatcher
         self._started: asyncio.Task[None] | None = None
-        self._chores: list[asyncio.Task[None]] = []
+        self._chores = Chores(self)
 
     def keep(self, account: Account) -> None:
         """A request is over."""
@@ -146,10 +141,12 @@ class Services:
         self.metrics.expect(merged.models)
 
     async def start(self) -> None:
-        """Open files and clients; a second call waits for the first."""
+        """Open files and clients; a second call waits for the first, and fails as it did."""
         if self._started is None:
             self._started = asyncio.create_task(self._start())
-        if not self._started.done():
+        if self._started.done():
+            self._started.result()
+        else:
             await asyncio.shield(self._started)
 
     async def _start(self) -> None:
@@ -193,12 +190,10 @@ class Services:
             peers=Peers(self.sharing, settings.server.deadline_seconds),
         )
         self.sharing.answer(TALLY, self._tallied)
-        watch = Watch(self.transport, lambda: self.backends)
-        self._chores = [asyncio.create_task(each()) for each in (self._sweep, self._trim, self._renew, watch.run)]
-        if self._restore is not None:
-            resumption = Resumption(self, self._restore)
+        resumption = None if self._restore is None else Resumption(self, self._restore)
+        if resumption is not None:
             await resumption.scan()
-            self._chores.append(asyncio.create_task(self._scan(resumption)))
+        self._chores.begin(resumption)
 
     def _finisher(self, limits: HouseLimits) -> Finisher:
         return Finisher(
@@ -231,44 +226,6 @@ class Services:
         self.books = Bookkeeper(self.state.ledger, self.notebook)
         await self.books.catch_up(self.state.attempts.ping)
         self.keepers.append(self.books.keep)
-
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(RENEW_SECONDS)
-            if self.jobs:
-                try:
-                    await self.state.attempts.renew()
-                except OperatorError as error:
-                    log.error("what is under way could not be held: %s", error.message)
-
-    async def _scan(self, resumption: Resumption) -> None:
-        while True:
-            await asyncio.sleep(SCAN_SECONDS)
-            try:
-                await resumption.scan()
-            except OperatorError as error:
-                log.error("what other processes left could not be looked for: %s", error.message)
-
-    async def _sweep(self) -> None:
-        # Where the coordinator is gone this process is to end, and another one sweeps.
-        with contextlib.suppress(Draining):
-            async with self.sharing.office("sweeping"):
-                while True:
-                    await self._sweep_once()
-                    await asyncio.sleep(SWEEP_SECONDS)
-
-    async def _trim(self) -> None:
-        while True:
-            if not self.jobs:
-                heap.release()
-            await asyncio.sleep(SWEEP_SECONDS)
-
-    async def _sweep_once(self) -> None:
-        for swept in (self.storage, self.state.responses, self.journal):
-            try:
-                await swept.sweep(time.time())
-            except (OSError, OperatorError):
-                log.exception("old pictures and responses could not be swept")
 
     def tally(self) -> dict[str, Values]:
         """What this process counts and measures, as other processes are told it."""
@@ -355,17 +312,30 @@ class Services:
             return
         await self._started
         await self.jobs.drain(self.settings.limits.drain_seconds)
-        for chore in self._chores:
-            chore.cancel()
-        await self.dispatcher.probes.close()
-        await self.transport.aclose()
-        await self.fetcher.aclose()
-        await self.pool.close()
-        await self.books.close()
-        await self.state.close()
-        self.notebook.close(entered=not self.state.attempts.unwritten)
-        await self.storage.close()
-        await asyncio.to_thread(self.traces.close)
+        for close in (
+            self._chores.close,
+            self.dispatcher.probes.close,
+            self.transport.aclose,
+            self.fetcher.aclose,
+            self.pool.close,
+            self.books.close,
+            self._close_records,
+            self.storage.close,
+            lambda: asyncio.to_thread(self.traces.close),
+            self._close_sharing,
+        ):
+            try:
+                await close()
+            except Exception:  # whatever will not close, what is yet to be written is written
+                log.exception("the gateway could not close one of its services")
+
+    async def _close_records(self) -> None:
+        try:
+            await self.state.close()
+        finally:
+            self.notebook.close(entered=not self.state.attempts.unwritten)
+
+    async def _close_sharing(self) -> None:
         self.sharing.close()
         if self.redis is not None:
             await self.redis.close()

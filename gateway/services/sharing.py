@@ -64,7 +64,8 @@ class Sharing(Protocol):
         ...
 
     def office(self, name: str) -> AbstractAsyncContextManager[object]:
-        """Something that one process does for all: entering waits until it is this one's turn to hold it."""
+        """Something that one process does for all that keep their records in one place: entering waits until it is this
+        one's turn to hold it."""
         ...
 
     async def hold(self, name: str, seconds: float) -> Callable[[], None]:

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.services import leases
 from gateway.services.attempts import new_id
+from gateway.services.attempts_schema import RENEW
 from gateway.services.attempts_sqlite import SqliteAttempts
 from gateway.services.leases import Life
 from normalization.errors import StateUnavailable
@@ -34,7 +35,7 @@ async def test_too_many_open_files_are_no_death_of_another_process(
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
 
         with monkeypatch.context() as patched:
-            patched.setattr(leases.os, "open", none_left)
+            patched.setattr("os.open", none_left)
             await other.take(time.time())
         assert rows(tmp_path)[attempt.id]["state"] == "sending"
 
@@ -56,7 +57,7 @@ async def test_a_renewal_that_fails_refuses_nothing_that_comes_after_it(
     async with opened(tmp_path) as attempts:
         with monkeypatch.context() as patched:
             # As where the disk is full in the middle of it: SQLite takes back the statement, and not the transaction.
-            patched.setattr(leases, "RENEW", (leases.RENEW[0], "UPDATE attempts SET nothing = 1"))
+            patched.setattr(leases, "RENEW", (RENEW[0], "UPDATE attempts SET nothing = 1"))
             with pytest.raises(StateUnavailable):
                 await attempts.renew()
         await attempts.begin(an_attempt())

@@ -16,7 +16,7 @@ from gateway.services.gates import Gate, GateTimeout
 from gateway.services.redis.gates import RedisGate
 from gateway.services.redis.sharing import RedisSharing
 from normalization.errors import RateLimitExceeded
-from tests.gateway.replicas import inside, replicas, until
+from tests.gateway.replicas import PATIENCE, inside, replicas, until
 from tests.gateway.test_sharing import Key
 from tests.redis_server import RedisServer
 
@@ -74,7 +74,8 @@ async def test_every_key_in_redis_dies_by_itself(redis: RedisServer) -> None:
         await gate.take()
         waits = [asyncio.ensure_future(other.gate("p", 1).take()) for _ in range(2)]
         await pace.turn()
-        async with rates.admit("k", 1), one.office("sweeping"):
+        async with rates.admit("k", 1):
+            let_go = await one.hold("key", 20)
             await home.settled()
             prefix = one.connection.prefix
             names = [
@@ -83,9 +84,21 @@ async def test_every_key_in_redis_dies_by_itself(redis: RedisServer) -> None:
             assert len(names) >= 7, names
             for name in names:
                 assert int(redis.say("TTL", name)[1:]) > 0, name
+            let_go()
         for task in waits:
             task.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
+
+
+async def test_each_replica_keeps_its_own_disk_also_while_redis_is_away(redis: RedisServer) -> None:
+    async with replicas(redis) as home:
+        one, other = await home.one(), await home.one()
+        async with one.office("sweeping"):
+            await home.settled()
+            async with asyncio.timeout(PATIENCE), other.office("sweeping"):
+                await other.connection.close()
+            async with asyncio.timeout(PATIENCE), other.office("sweeping"):
+                pass
 
 
 async def test_places_are_handed_on_without_anybody_asking_again(redis: RedisServer) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 from gateway.services.breakers import Breaking, Sign
 from gateway.services.gates import Gate, GateFull, GateTimeout
-from gateway.services.sharing import Sharing
 from normalization.errors import RateLimitExceeded, RateNeverAllows
 from tests.gateway.replicas import FORMS, processes
 
@@ -288,33 +287,6 @@ async def test_wrong_keys_are_counted_over_all_and_a_right_one_is_known_to_all(
                 guesses.check("10.0.0.1", "wrong")
             guesses.check("10.0.0.1", "right")
             guesses.check("10.0.0.2", "wrong")
-
-
-async def test_an_office_is_held_by_one_until_it_dies(form: str, request: pytest.FixtureRequest) -> None:
-    async with processes(form, request, lease=1.0) as all_of_them:
-        first, second = await all_of_them.one(), await all_of_them.one()
-        holders: list[str] = []
-        taken = {"first": asyncio.Event(), "second": asyncio.Event()}
-
-        async def hold(name: str, sharing: Sharing) -> None:
-            async with sharing.office("sweeping"):
-                holders.append(name)
-                taken[name].set()
-                await asyncio.Event().wait()
-
-        tasks = []
-        for name, sharing in (("first", first), ("second", second)):
-            tasks.append(asyncio.ensure_future(hold(name, sharing)))
-            await asyncio.sleep(0)
-            await all_of_them.settled()
-        assert holders == ["first"]
-        await all_of_them.dies(first)
-        async with asyncio.timeout(20):
-            await taken["second"].wait()
-        assert holders == ["first", "second"]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_what_one_holds_another_waits_for(form: str, request: pytest.FixtureRequest) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from typing import Literal
 
 from gateway.services.gates import Gate, GateFull, GateTimeout
 from gateway.services.redis.gate_scripts import SCRIPTS
@@ -45,10 +46,9 @@ class GateKeeper:
 
 
 class RedisGate(Gate):
-    """`in_flight` and `queued` are this process's. `alone` says what holds while Redis is away: `share` of the limit,
-    nobody is let in (`wait`), or whoever comes is sent away with StateUnavailable (`refuse`). Those with a share are
-    there to stay; names of the others may be as many as requests, and are forgotten with the last who is inside or in
-    line."""
+    """`in_flight` and `queued` are this process's. `alone` says what holds while Redis is away: a `share` of the
+    limit, or whoever comes is sent away with StateUnavailable (`refuse`). Those with a share are there to stay; names
+    of the others may be as many as requests, and are forgotten with the last who is inside or in line."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class RedisGate(Gate):
         limit: int,
         *,
         queue: int | None = None,
-        alone: str = "share",
+        alone: Literal["share", "refuse"] = "share",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(limit, queue=queue, clock=clock)

@@ -117,13 +117,14 @@ class RedisSharing:
         return self._house.place(most)
 
     def office(self, name: str) -> AbstractAsyncContextManager[object]:
-        return self._one(f"office:{name}", "wait").enter()
+        # Each replica has a disk and a journal of its own, and nobody else who would keep them.
+        return self._house.office(name)
 
     async def hold(self, name: str, seconds: float) -> Callable[[], None]:
         """Raises StateUnavailable as well, at once where Redis is away: it cannot be known then who else holds it."""
         if not self.replica.counts_together:
             raise away()
-        gate = self._one(f"hold:{name}", "refuse")
+        gate = self._one(f"hold:{name}")
         await gate.take(time.monotonic() + seconds)
         return gate.give_back
 
@@ -156,9 +157,9 @@ class RedisSharing:
 
     # ---- inside
 
-    def _one(self, name: str, alone: str) -> RedisGate:
+    def _one(self, name: str) -> RedisGate:
         found = self.replica.members.get(name)
-        return found if isinstance(found, RedisGate) else RedisGate(self._keeper, name, 1, alone=alone)
+        return found if isinstance(found, RedisGate) else RedisGate(self._keeper, name, 1, alone="refuse")
 
     def _spread(self, event: str, body: Any) -> None:
         self.connection.tell(ALL, [self.replica.base, event, body])
