@@ -7,7 +7,6 @@ cost a request. The looks of one address never wait for another's.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import socket
 import time
@@ -55,16 +54,11 @@ class Watch:
                 log.error("an unexpected error while looking at workers", exc_info=result)
 
     async def _backend(self, backend: Backend) -> None:
-        named = await asyncio.gather(*(behind(target.base_url) for target in backend.targets))
-        pairs = zip(backend.targets, named, strict=True)
-        spread = {target.base_url: found for target, found in pairs if found}
-        if spread != backend.balance.spread:
-            backend.balance.spread = spread
-            backend.balance.keep([target.base_url for target in backend.targets])
+        await self._spread(backend)
         looks = [
             self._look(backend, replace(target, base_url=address))
             for target in backend.targets
-            for address in spread.get(target.base_url, (target.base_url,))
+            for address in backend.balance.expand((target.base_url,))
         ]
         await asyncio.gather(*looks)
         if backend.per_address is not None:
@@ -72,6 +66,19 @@ class Watch:
             limit = max(1, ready) * backend.per_address
             if backend.gate.limit != limit:
                 backend.gate.resize(limit)
+
+    async def _spread(self, backend: Backend) -> None:
+        """Find out which addresses there are now. Of a name that nobody can tell, those stay that were known."""
+        adapter, before = backend.adapter, backend.balance.spread
+        assert isinstance(adapter, Observed)  # noqa: S101  (whoever looks has asked)
+        names = [target.base_url for target in backend.targets]
+        told = zip(names, await asyncio.gather(*map(behind, names)), strict=True)
+        found = {name: before.get(name, ()) if hosts is None else hosts for name, hosts in told}
+        spread = {name: hosts for name, hosts in found.items() if hosts}
+        if spread != before:
+            backend.balance.spread = spread
+            backend.balance.keep(names)
+        adapter.keep(backend.addresses)
 
     async def _look(self, backend: Backend, target: Target) -> None:
         adapter = backend.adapter
@@ -90,19 +97,19 @@ class Watch:
             log.info("%s at %s %s", backend.name, target.base_url, "takes work" if ready else "takes no work")
 
 
-async def behind(address: str) -> tuple[str, ...]:
+async def behind(address: str) -> tuple[str, ...] | None:
     """The addresses behind a name that stands for several hosts, each with its IP in the name's place; none where there
-    is one, or where the name is needed to tell who answers (https)."""
+    is one, or where the name is needed to tell who answers (https); None where nobody can tell now."""
     parts = urlsplit(address)
     if parts.scheme != "http" or parts.hostname is None or _is_address(parts.hostname):
         return ()
-    with contextlib.suppress(OSError):
+    try:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(parts.hostname, parts.port or 80, type=socket.SOCK_STREAM)
-        hosts = sorted({str(info[4][0]) for info in found})
-        if len(hosts) > 1:
-            return tuple(_with_host(address, host) for host in hosts)
-    return ()
+    except (OSError, UnicodeError):  # the latter for a name that is none, such as one with two dots in a row
+        return None
+    hosts = sorted({str(info[4][0]) for info in found})
+    return tuple(_with_host(address, host) for host in hosts) if len(hosts) > 1 else ()
 
 
 def _is_address(host: str) -> bool:

@@ -7,7 +7,7 @@ An adapter never waits, retries, decodes pictures, reads the environment or impo
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
@@ -270,6 +270,10 @@ class Observed(Protocol):
 
     def seen(self, address: str, reply: WireReply, sent: WireRequest) -> Seen:
         """What an address answered to `look`, or to what a look asked for then. Never raises on bad input."""
+        ...
+
+    def keep(self, addresses: Collection[str]) -> None:
+        """Forget what other addresses than these have told: there are none any more."""
         ...
 
 

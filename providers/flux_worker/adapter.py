@@ -10,7 +10,7 @@ documents it; what is ours goes under keys of its own, which MAX ignores.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -132,6 +132,9 @@ class FluxWorker:
 
     def seen(self, address: str, reply: WireReply, sent: WireRequest) -> Seen:
         return self._known.seen(address, reply, sent)
+
+    def keep(self, addresses: Collection[str]) -> None:
+        self._known.keep(addresses)
 
     def profile(self, model: str, pictures: int = 0) -> Profile:
         """Width and height are sent with a picture too: left to itself a worker keeps the shape of the picture only

@@ -5,7 +5,7 @@ Source: this repository's `providers/flux_worker/worker/server.py`. MAX has neit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,13 @@ class Known:
         if reply.status != 200:
             return Seen(False)
         return Seen(True, WireRequest("GET", MODELS, purpose="poll") if not self.addresses.get(address) else None)
+
+    def keep(self, addresses: Collection[str]) -> None:
+        """Forget addresses that there are no more: whoever took the place of one may be another worker."""
+        gone = [address for address in self.addresses if address not in addresses]
+        for address in gone:
+            del self.addresses[address]
+        self.changes += bool(gone)
 
     def _note(self, address: str, told: Mapping[str, Facts] | None) -> None:
         if address not in self.addresses or self.addresses[address] != told:

@@ -101,8 +101,61 @@ async def test_a_name_that_stands_for_several_hosts_is_each_of_them(
 
 
 async def test_an_address_or_a_name_for_a_certificate_stays_as_it_is() -> None:
-    for address in ("http://127.0.0.1:8001", "http://[::1]:8001", "https://localhost:8001", "http://none.invalid"):
+    for address in ("http://127.0.0.1:8001", "http://[::1]:8001", "https://localhost:8001"):
         assert await behind(address) == ()
+
+
+async def test_of_a_name_that_nobody_knows_or_that_is_none_nothing_is_told() -> None:
+    for address in ("http://none.invalid", "http://a..b", f"http://{'x' * 64}.example"):
+        assert await behind(address) is None
+
+
+async def test_while_names_cannot_be_looked_up_the_known_addresses_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = ["127.0.0.1", "127.0.0.2"]
+
+    async def resolved(name: str, port: int, **_: Any) -> list[Any]:
+        if not hosts:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
+
+    with worker(FakeEngine()) as one:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved, raising=False)
+        port = one.base.rpartition(":")[2]
+        found = backends(tmp_path, f"http://workers.example:{port}")
+        backend = found["gpu"]
+        async with watch(found) as looking:
+            await looking.round()
+            hosts.clear()
+            await looking.round()
+            assert backend.addresses == [f"http://127.0.0.1:{port}", f"http://127.0.0.2:{port}"]
+            assert backend.target().base_url == one.base
+            assert backend.adapter.profile(KLEIN.id, 1).input_images_max > 1
+
+
+async def test_what_a_worker_told_is_forgotten_once_another_has_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a name, a worker of ours gives way to MAX, and that to a worker of ours with another model."""
+    hosts = ["127.0.0.1", "127.0.0.2"]
+
+    async def resolved(name: str, port: int, **_: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
+
+    with worker(FakeEngine()) as one:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved, raising=False)
+        port = one.base.rpartition(":")[2]
+        found = backends(tmp_path, f"http://workers.example:{port}")
+        adapter: Any = found["gpu"].adapter
+        async with watch(found) as looking:
+            await looking.round()
+            before = adapter.knows
+            assert adapter.profile(KLEIN.id, 1).input_images_max > 1
+            hosts[:] = ["127.0.0.3", "127.0.0.4"]
+            await looking.round()
+            assert adapter.knows > before
+            assert adapter.profile(KLEIN.id, 1).input_images_max == 1
 
 
 async def test_a_new_configuration_is_looked_at_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
