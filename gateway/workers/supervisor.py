@@ -130,7 +130,11 @@ class Supervisor:
         wait = 0.0
         while not self._stopping.is_set():
             began = time.monotonic()
-            code, hung = await self._work(number)
+            try:
+                code, hung = await self._work(number)
+            except OSError as error:  # no process or no file more to be had now; the other workers go on
+                log.error("worker %d cannot be started: %s", number + 1, error)
+                code, hung = 1, False
             if self._stopping.is_set():
                 return
             if not self._any_ready.is_set() and not hung:
@@ -201,17 +205,25 @@ class Supervisor:
 
     async def _reload(self) -> None:
         async with self._reloading:
+            before = self._settings
             try:
-                self._settings = taken_over(self._settings, self._hooks.read())
+                read = taken_over(before, self._hooks.read())
             except ConfigurationError as error:
                 self._hooks.reloaded(error.message)
                 return
-            self._coordinator.rates.configure(self._settings.auth.keys)
-            self._coordinator.kept.clear()  # what was wrong with a provider may have been mended
-            text = settings_text(self._settings)
+            self._take_over(read)  # a worker that starts meanwhile has it from its start
+            text = settings_text(read)
             desks = tuple(self._coordinator.desks)
             said = await asyncio.gather(*(desk.inquire(SETTINGS, text) for desk in desks))
-            self._hooks.reloaded("\n".join(sorted({each for each in said if each})) or None)
+            refused = sorted({each for each in said if each})
+            if refused:  # by all of them: what they would not run with, no later one could start with
+                self._take_over(before)
+            self._hooks.reloaded("\n".join(refused) or None)
+
+    def _take_over(self, settings: Settings) -> None:
+        self._settings = settings
+        self._coordinator.rates.configure(settings.auth.keys)
+        self._coordinator.kept.clear()  # what was wrong with a provider may have been mended
 
 
 async def _watched(process: Process, ready: asyncio.Event, number: int) -> tuple[int, bool]:
