@@ -132,13 +132,15 @@ def build_backends(
 ) -> Mapping[str, Backend]:
     """Every configured provider by its name. A provider that was there `before` keeps its gate, its pace and what is
     known of its health, but for what the new configuration may have mended. `sharing`: where other processes count with
-    this one."""
+    this one. Raises ConfigurationError where a kind of provider cannot do with its entry."""
     old = before or {}
     sharing = sharing or Alone()
+    # First what may be refused: nothing that is in force is touched by a configuration that is not taken over.
+    adapters = {name: _adapter(name, entry, settings) for name, entry in settings.providers.items()}
     made = {}
-    for name, entry in settings.providers.items():
+    for name, adapter in adapters.items():
         counts = _remembered(old[name]) if name in old else _counts(name, settings.limits, sharing)
-        made[name] = _build(name, entry, settings, counts)
+        made[name] = _build(name, adapter, settings, counts)
     return made
 
 
@@ -165,10 +167,8 @@ def _webhook_url(name: str, entry: ProviderEntry, settings: Settings) -> str | N
     return f"{base.rstrip('/')}/webhooks/{name}"
 
 
-def _build(name: str, entry: ProviderEntry, settings: Settings, counts: _Counts) -> Backend:
-    limits = settings.limits
-    webhook_url = _webhook_url(name, entry, settings)
-    adapter = PROVIDERS[entry.type](
+def _adapter(name: str, entry: ProviderEntry, settings: Settings) -> Provider:
+    return PROVIDERS[entry.type](
         Options(
             name=name,
             rename=entry.rename,
@@ -176,15 +176,19 @@ def _build(name: str, entry: ProviderEntry, settings: Settings, counts: _Counts)
             extras=entry.extras,
             edits=entry.edits,
             profile=entry.profile,
-            webhook_url=webhook_url,
+            webhook_url=_webhook_url(name, entry, settings),
         )
     )
+
+
+def _build(name: str, adapter: Provider, settings: Settings, counts: _Counts) -> Backend:
+    entry, limits = settings.providers[name], settings.limits
     secret = entry.api_key.get_secret_value() if entry.api_key is not None else None
     targets = _targets(entry, adapter, secret, limits)
     said = entry.poll_seconds
     polling = None if said is None else Polling(said.first, said.factor, said.max)
     webhooks = None
-    if webhook_url is not None and secret is not None and isinstance(adapter, Notifying):
+    if entry.webhooks and settings.server.public_url and secret is not None and isinstance(adapter, Notifying):
         webhooks = Webhooks(adapter, secret)
     usually = replace(polling or Polling(), late=limits.poll_late_seconds, late_factor=limits.poll_late_factor)
     worker = entry.type == "flux_worker"
