@@ -102,7 +102,10 @@ class Finisher:
         Raises ResultUnavailable when it cannot be had, which is Expired at once where a renewable address is not good
         any more; BadUpstreamImage when it points where it must not.
         """
-        absolute = urljoin(f"{target.base_url}/", url)
+        try:
+            absolute = urljoin(f"{target.base_url}/", url)
+        except ValueError as error:  # brackets without an address between them, say
+            raise BadUpstreamImage("the provider's result cannot be used", detail="its address is none") from error
         policy = replace(self.policy, trusted_origin=origin(target.base_url) if target.base_url else None)
         for attempt in range(FETCHES):
             try:
