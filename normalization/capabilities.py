@@ -50,7 +50,7 @@ def capabilities(profile: Profile, price: Price | None = None, edit: Profile | N
         "n_native": profile.count.most,
         "formats_native": [form.value for form in profile.output.names],
         "input_images_max": edit.input_images_max if edits else 0,
-        "mask": edit.mask if edits else None,
+        **_mask(edit),
         "seed": profile.rows["seed"][0].kind is not Behavior.DROPPED,
         "streaming_partials": profile.shows_partials,
         "parameters": parameters,
@@ -73,7 +73,7 @@ def union(routes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "n_native": max(route["n_native"] for route in routes),
         "formats_native": merged("formats_native"),
         "input_images_max": max(route["input_images_max"] for route in routes),
-        "mask": next((route["mask"] for route in routes if route["mask"]), None),
+        **_any_mask(routes),
         "seed": any(route["seed"] for route in routes),
         "streaming_partials": any(route["streaming_partials"] for route in routes),
         "parameters": {
@@ -82,6 +82,21 @@ def union(routes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         },
         "price": routes[0]["price"],
     }
+
+
+def _mask(edit: Profile) -> dict[str, Any]:
+    """`mask_exact` is there where masks are taken: whether what a mask does not show stays exactly as it was."""
+    if "edit" not in edit.operations or edit.mask is None:
+        return {"mask": None}
+    return {"mask": edit.mask, "mask_exact": edit.lays_back}
+
+
+def _any_mask(routes: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Exact only where every route that takes masks is: nobody knows which one will be asked."""
+    masked = [route for route in routes if route["mask"]]
+    if not masked:
+        return {"mask": None}
+    return {"mask": masked[0]["mask"], "mask_exact": all(route["mask_exact"] for route in masked)}
 
 
 def priced(price: Price | None) -> dict[str, float] | None:

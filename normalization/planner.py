@@ -168,7 +168,7 @@ def _apply_row(draft: _Draft, name: str) -> None:
 def _composite(request: ImageRequest, profile: Profile) -> Composite | None:
     """What a mask takes where the provider has none, or changes what it does not show: the picture is laid back into
     its original through the mask."""
-    if request.mask is None or (profile.mask == "native" and profile.mask_keeps):
+    if request.mask is None or not profile.lays_back:
         return None
     return Composite(request.pictures[0], request.mask)
 

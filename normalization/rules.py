@@ -225,7 +225,7 @@ class Profile:
     """Input pictures go as URLs that the provider fetches."""
     mask: Literal["native", "emulated"] | None = None
     mask_keeps: bool = True
-    """With a native mask, what it does not show comes back as it was. Otherwise the picture is laid back here."""
+    """With a native mask, what it does not show is the provider's to keep. Otherwise the picture is laid back here."""
     prompt_optional: bool = False
     """An edit can do without a prompt."""
     prompt_max: int | None = None
@@ -236,6 +236,12 @@ class Profile:
     shows_partials: bool = False
     """The provider is known to show pictures in between, to whoever follows a stream."""
     notes: str = ""
+
+    @property
+    def lays_back(self) -> bool:
+        """What a mask does not show stays exactly as it was, because the picture is laid back into its original here.
+        What a provider keeps by itself is no promise: it may follow a mask roughly, and code the picture anew."""
+        return not (self.mask == "native" and self.mask_keeps)
 
     def __post_init__(self) -> None:
         missing = [name for name in ROWS if not self.rows.get(name)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from tests.browser.sites import Site
 from tests.browser.test_playground import STREAM, a_picture, made, opened, told
 
 pytestmark = pytest.mark.needs("chromium")
+
+KEPT, ASKED = "the rest stays as it is", "the model is asked to leave the rest"
 
 
 @pytest.fixture(scope="module")
@@ -82,11 +83,33 @@ def test_what_a_mask_leaves_is_promised_only_where_the_gateway_lays_it_back(
 ) -> None:
     opened(page, site)
     page.locator("#inputs-file").set_input_files(a_picture(tmp_path))
-    for model, rest in (("sketch", "the rest stays."), ("any-model", "the model is asked to leave the rest.")):
-        page.locator("#model-0").select_option(model)
-        page.get_by_role("button", name="Mask").click()
-        expect(page.locator("#brush-help")).to_contain_text(re.compile(f"made anew; {re.escape(rest)}"))
-        page.keyboard.press("Escape")
+    for model, rest in (("sketch", KEPT), ("any-model", ASKED)):
+        painted_with(page, model, rest)
+
+
+def test_a_model_that_takes_masks_keeps_the_rest_where_the_gateway_says_so(
+    page: Page, site: Site, tmp_path: Path
+) -> None:
+    def exact(route: Route) -> None:
+        told = route.fetch().json()
+        for model in told["data"]:
+            if model["id"] in ("any-model", "sketch"):
+                model["capabilities"] |= {"mask": "native", "mask_exact": model["id"] == "any-model"}
+        route.fulfill(json=told)
+
+    page.route("**/v1/models", exact)
+    opened(page, site)
+    page.locator("#inputs-file").set_input_files(a_picture(tmp_path))
+    for model, rest in (("any-model", KEPT), ("sketch", ASKED)):
+        painted_with(page, model, rest)
+
+
+def painted_with(page: Page, model: str, rest: str) -> None:
+    """The words beside the brush for a model."""
+    page.locator("#model-0").select_option(model)
+    page.get_by_role("button", name="Mask").click()
+    expect(page.locator("#brush-help")).to_contain_text(f"made anew; {rest}.")
+    page.keyboard.press("Escape")
 
 
 def test_a_seed_that_is_left_out_is_called_none(page: Page, site: Site) -> None:

@@ -217,6 +217,28 @@ def test_a_model_says_the_best_of_its_routes() -> None:
     assert both["parameters"]["moderation"] == "dropped"
 
 
+def test_whether_a_mask_keeps_the_rest_is_told_where_masks_are_taken() -> None:
+    edit = replace(RATIO_ONLY, operations=("edit",), input_images_max=2)
+    kept, asked, laid = (
+        capabilities(RATIO_ONLY, edit=each)
+        for each in (
+            replace(edit, mask="emulated"),
+            replace(edit, mask="native"),
+            replace(edit, mask="native", mask_keeps=False),
+        )
+    )
+    assert [(each["mask"], each["mask_exact"]) for each in (kept, asked, laid)] == [
+        ("emulated", True),
+        ("native", False),
+        ("native", True),
+    ]
+    none = capabilities(RATIO_ONLY, edit=replace(edit, operations=(), mask="emulated"))
+    assert "mask_exact" not in none
+    assert "mask_exact" not in union([none])
+    assert union([none, laid, kept])["mask_exact"] is True
+    assert union([none, laid, asked])["mask_exact"] is False
+
+
 def test_what_only_edits_have_is_told_by_the_profile_of_an_edit() -> None:
     edit = replace(RATIO_ONLY, operations=("edit",), input_images_max=2, mask="emulated", rows=rows(strength=same("s")))
     told = capabilities(RATIO_ONLY, edit=edit)

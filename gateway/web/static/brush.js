@@ -8,10 +8,10 @@ const STEPS_BACK = 30;
 
 /**
  * Paint on `input` ({url, width, height, mask, painted}); resolves when the dialog is closed, the mask being a Blob or
- * null. `keeps`: what is not painted is sure to stay.
+ * null. `keeps`: what is not painted stays as it is.
  */
 export function paint(input, keeps) {
-  const rest = keeps ? "the rest stays" : "the model is asked to leave the rest";
+  const rest = keeps ? "the rest stays as it is" : "the model is asked to leave the rest";
   const dialog = find("#brush");
   const scale = Math.min(1, LONGEST / Math.max(input.width, input.height));
   const [width, height] = [Math.max(1, Math.round(input.width * scale)), Math.max(1, Math.round(input.height * scale))];

@@ -111,10 +111,10 @@ export function composer(pictures, changed) {
         partials: byId.get(id).capabilities.streaming_partials,
       }));
     },
-    /** Whether all that a mask does not show stays: it does where pictures are laid back by the gateway. */
+    /** Whether all that a mask does not show stays as it is, whichever model is asked. */
     get keeps() {
-      const masks = chosen.flatMap((id) => byId.get(id).capabilities.routes).map((route) => route.mask).filter(Boolean);
-      return masks.length > 0 && masks.every((mask) => mask === "emulated");
+      const masked = chosen.map((id) => byId.get(id).capabilities).filter((each) => each.mask);
+      return masked.length > 0 && masked.every((each) => each.mask_exact);
     },
     ratio: () => (editing() && !shape.values().size && !shape.values().aspect_ratio ? [pictures.all()[0].width, pictures.all()[0].height] : shape.ratio()),
     /** Put back the settings of earlier requests, of which all but the model are the same. */
