@@ -248,6 +248,35 @@ async def test_the_configuration_is_told_whole_and_without_a_secret(tmp_path: Pa
         assert found["default_model"] == "fox"
 
 
+async def test_the_configuration_tells_what_holds_for_a_provider_that_says_nothing(tmp_path: Path) -> None:
+    entries = {
+        "jobs": {"type": "apiframe", "api_key": "k"},
+        "told": {
+            "type": "apiframe",
+            "api_key": "k",
+            "max_concurrent": 7,
+            "timeout_seconds": 9,
+            "poll_seconds": {"max": 2},
+        },
+        "workers": {"type": "flux_worker", "base_urls": ["http://127.0.0.1:9", "http://127.0.0.2:9"]},
+        "draw": {"type": "sketch"},
+    }
+    models = {name: {"routes": [{"provider": name, "model": "x"}]} for name in entries}
+    config = {"providers": entries, "models": models, "limits": {"read_seconds": 123}}
+    async with gateway(settings_of(tmp_path, config)) as (client, _):
+        found = (await client.get("/admin/config")).json()["providers"]
+        assert {name: entry["max_concurrent"] for name, entry in found.items()} == {
+            "jobs": 500,
+            "told": 7,
+            "workers": 8,
+            "draw": 500,
+        }
+        assert (found["jobs"]["timeout_seconds"], found["told"]["timeout_seconds"]) == (123, 9)
+        assert found["jobs"]["poll_seconds"] == {"first": 1.0, "factor": 1.5, "max": 5.0}
+        assert found["told"]["poll_seconds"] == {"first": 1.0, "factor": 1.5, "max": 2.0}
+        assert "poll_seconds" not in found["workers"]
+
+
 async def test_jobs_are_what_is_not_settled(tmp_path: Path) -> None:
     async with gateway(settings_for(tmp_path)) as (client, services):
         assert (await client.get("/admin/jobs")).json() == {"jobs": []}
