@@ -12,9 +12,12 @@ from typing import Any
 
 from gateway.cli.configuration import add_config, settings_of
 from gateway.cli.making import Made, Originals, make_here, make_there
+from gateway.cli.output import plain_console
 from gateway.cli.parameters import read_pairs
 from normalization.errors import ConfigurationError
+from normalization.pictures.sniff import sniff
 from normalization.vocabulary import Format
+from providers.replies import mapping, sequence
 
 SECONDS = 600.0
 """How long a gateway elsewhere may take; its own deadline is sooner."""
@@ -105,7 +108,6 @@ def _make(options: argparse.Namespace, body: Mapping[str, Any], given: Originals
 def _write(made: Made, target: Path | None) -> list[Path]:
     """Every picture in a file of its own: FILE for one, FILE-1, FILE-2, ... for several. Without FILE a new name in
     the current folder; no file that exists is written over then."""
-    form = Format(str(made.answer.get("output_format", "png")))
     written = []
     for index, data in enumerate(made.pictures):
         number = f"-{index + 1}" if len(made.pictures) > 1 else ""
@@ -113,7 +115,8 @@ def _write(made: Made, target: Path | None) -> list[Path]:
             path = target.with_name(f"{target.stem}{number}{target.suffix}")
             path.write_bytes(data)
         else:
-            path = _fresh(form, data)
+            # By its bytes: the answer may come from somebody else's API, and may say anything of its format.
+            path = _fresh(sniff(data) or Format.PNG, data)
         written.append(path)
     return written
 
@@ -131,10 +134,9 @@ def _fresh(form: Format, data: bytes) -> Path:
 
 
 def _tell(made: Made, written: list[Path]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    metadata = made.answer.get("metadata") or {}
+    metadata = mapping(made.answer.get("metadata"))
     table = Table(box=None)
     for head in ("file", "size", "seed"):
         table.add_column(head)
@@ -142,11 +144,11 @@ def _tell(made: Made, written: list[Path]) -> None:
         size = item.get("size") or made.answer.get("size") or ""
         seed = item.get("seed")
         table.add_row(str(path), str(size), "" if seed is None else str(seed))
-    console = Console()
+    console = plain_console()
     console.print(table)
     cost = metadata.get("cost")
-    price = "unknown price" if cost is None else f"${cost:g}"
-    console.print(f"made by {metadata.get('provider')}/{metadata.get('executed_model')}, {price}", highlight=False)
-    for entry in metadata.get("parameters") or ():
+    price = f"${cost:g}" if isinstance(cost, int | float) else "unknown price"
+    console.print(f"made by {metadata.get('provider')}/{metadata.get('executed_model')}, {price}")
+    for entry in map(mapping, sequence(metadata.get("parameters"))):
         if entry.get("note"):
-            console.print(f"{entry['name']}: {entry['note']}", highlight=False, markup=False)
+            console.print(f"{entry.get('name')}: {entry['note']}")

@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import orjson
-import pybase64
 
 from gateway.api.answer import described
 from gateway.api.brackets import written
@@ -25,6 +24,7 @@ from normalization.errors import BadUpstreamResponse, ImagegateError, UpstreamUn
 from normalization.pictures.sniff import sniff
 from normalization.vocabulary import Format, Held, Picture, Size
 from providers.base import Broken, FilePart, WireReply, WireRequest
+from providers.replies import decode_base64, text
 from providers.transport import Target, Transport
 
 SLICE = 1024 * 1024
@@ -115,10 +115,11 @@ async def make_there(
         raise RemoteError(f"{base_url} answered {reply.status}: {told or 'without a reason'}")
     data = answer.pop("data", None)
     items = [item for item in data if isinstance(item, dict)] if isinstance(data, list) else []
-    pictures = tuple(pybase64.b64decode(item.pop("b64_json", "") or "") for item in items)
-    if not pictures or not all(pictures):
+    pictures = [decode_base64(text(item.pop("b64_json", None)) or "") for item in items]
+    found = tuple(picture for picture in pictures if picture)
+    if not found or len(found) < len(pictures):
         raise BadUpstreamResponse(f"{base_url} answered without a picture")
-    return Made(pictures, tuple(items), answer)
+    return Made(found, tuple(items), answer)
 
 
 def _form(body: Mapping[str, Any], given: Originals) -> tuple[tuple[str, str] | FilePart, ...]:

@@ -32,11 +32,11 @@ def print_table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]])
         table.add_column(head, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    _console().print(table)
+    plain_console(width=None if sys.stdout.isatty() else PIPED_WIDTH).print(table)
 
 
-def _console() -> Console:
+def plain_console(*, width: int | None = None) -> Console:
+    """Where commands print: what stands in brackets or between colons is text, for a prompt or a name may hold both."""
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
     return Console(markup=False, emoji=False, highlight=False, width=width)

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.backends import build_backends
 from gateway.cli.configuration import add_config, settings_of
+from gateway.cli.output import plain_console
 from gateway.cli.parameters import read_pairs
 from gateway.ordering import Asked, Ordering
 from gateway.routing import Catalogue
@@ -41,20 +42,20 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _print(found: dict[str, Any]) -> None:
-    from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    console = Console()
+    console = plain_console()
     plan = found["plan"]
     micros = found["total_cost_micros"]
     cost = "unknown price" if micros is None else f"${micros / 1_000_000:g}"
-    console.print(f"[bold]{found['model']}[/bold] by {plan['provider']}/{plan['model']}, {cost}", highlight=False)
+    console.print(Text.assemble((found["model"], "bold"), f" by {plan['provider']}/{plan['model']}, {cost}"))
     for line in found["components"] or ():
         counted = " ".join(dict.fromkeys((line["type"], line["metric"])))
         total = line["total_cost"] / 1_000_000
-        console.print(f"{line['quantity']} x {counted} at ${line['unit_price']:g} = ${total:g}", highlight=False)
+        console.print(f"{line['quantity']} x {counted} at ${line['unit_price']:g} = ${total:g}")
     for call in plan["calls"]:
-        console.print(f"\n{call['method']} {call['path']}", highlight=False)
+        console.print(f"\n{call['method']} {call['path']}")
         console.print_json(json.dumps(call["body"]))
     table = Table(title="what each parameter becomes", title_justify="left")
     for head in ("parameter", "behavior", "requested", "sent", "note"):
@@ -66,4 +67,4 @@ def _print(found: dict[str, Any]) -> None:
     console.print(table)
     for step in plan["finish"]:
         told = ", ".join(f"{name} {value}" for name, value in step.items() if name != "step" and value is not None)
-        console.print(f"then {step['step']}: {told}", highlight=False)
+        console.print(f"then {step['step']}: {told}")

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -11,6 +18,15 @@ from PIL import Image
 from gateway.cli import main
 from tests.given import mask_for, painted
 from tests.journeys import journey_to
+
+
+def pixel() -> str:
+    written = BytesIO()
+    Image.new("L", (1, 1)).save(written, "GIF")
+    return base64.b64encode(written.getvalue()).decode()
+
+
+PIXEL = pixel()
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +120,60 @@ def test_the_plan_reads_well_on_a_terminal(capsys: pytest.CaptureFixture[str]) -
     out = capsys.readouterr().out
     assert "DRAW providers.sketch:draw" in out
     assert "what each parameter becomes" in out
+
+
+def test_brackets_and_colons_of_a_prompt_are_text_and_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    prompt = "a fox [/b] [red]:smiley: x"
+    assert main(["plan", f"prompt={prompt}", "steps=9"]) == 0
+    assert prompt in capsys.readouterr().out
+    assert main(["generate", prompt, "size=64x64", "-o", "fox [b].png"]) == 0
+    assert "fox [b].png" in "".join(capsys.readouterr().out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("item", "rest", "code", "said"),
+    [
+        ({"b64_json": PIXEL}, {"output_format": "jpg", "metadata": {"cost": "0.1", "parameters": [7]}}, 0, ""),
+        ({"b64_json": PIXEL}, {"output_format": 7, "metadata": ["made"]}, 0, ""),
+        ({"b64_json": "not base64!"}, {}, 1, "answered without a picture"),
+        ({"b64_json": 7}, {}, 1, "answered without a picture"),
+        ({"url": "http://127.0.0.1/x.png"}, {}, 1, "answered without a picture"),
+    ],
+)
+def test_a_picture_that_came_is_kept_whatever_else_an_api_says(
+    item: dict[str, Any], rest: dict[str, Any], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with answering(json.dumps({"data": [item], **rest}).encode()) as base:
+        assert main(["generate", "a fox", "--base-url", base]) == code
+    assert said in capsys.readouterr().err
+    if code == 0:
+        with Image.open("imagegate-1.gif") as picture:
+            assert picture.size == (1, 1)
+
+
+@contextmanager
+def answering(body: bytes) -> Iterator[str]:
+    """An API that says the same to whatever it is asked."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/v1"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_strict_is_for_the_plan_too(capsys: pytest.CaptureFixture[str]) -> None:
