@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -23,7 +24,7 @@ def test_a_gateway_that_cannot_keep_records_is_not_ready(tmp_path: Path) -> None
     with served(settings_of(tmp_path, {"auth": {"mode": "none"}, **MODELS})) as base_url:
         origin = base_url.removesuffix("/v1")
         assert httpx.get(f"{origin}/readyz").status_code == 200
-        with sqlite3.connect(tmp_path / "data" / FILE, isolation_level=None) as other:
+        with closing(sqlite3.connect(tmp_path / "data" / FILE, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             refused = httpx.get(f"{origin}/readyz", timeout=20)
             other.execute("ROLLBACK")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -298,13 +299,11 @@ async def test_a_closed_store_says_so(tmp_path: Path) -> None:
 async def test_trouble_with_the_file_is_the_operators_and_leaves_nothing_half_done(tmp_path: Path) -> None:
     store = SqliteResponses(tmp_path)
     await store.keep(response("resp_1"))
-    with sqlite3.connect(tmp_path / "responses.sqlite3") as other:
+    with closing(sqlite3.connect(tmp_path / "responses.sqlite3", isolation_level=None)) as other:
         other.execute("ALTER TABLE response_pictures RENAME TO away")
-    with pytest.raises(StateUnavailable):
-        await store.keep(response("resp_2"))
-    with sqlite3.connect(tmp_path / "responses.sqlite3") as other:
+        with pytest.raises(StateUnavailable):
+            await store.keep(response("resp_2"))
         other.execute("ALTER TABLE away RENAME TO response_pictures")
-    other.close()
     assert await store.find("resp_2", None, 0.0) is None
     assert await store.find("resp_1", None, 0.0) is not None
     await store.close()
