@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 
-from gateway.outcome import Delivered, Outcome
+from gateway.outcome import Delivered, Outcome, Part
 from normalization.plan import Plan
 from normalization.planner import SHAPELESS
 from normalization.table import distance
@@ -25,6 +25,9 @@ def receipt(outcome: Outcome, request: ImageRequest) -> tuple[tuple[Applied, ...
     pictures = outcome.pictures
     promised = request.shape.size is not None
     entries = tuple(_truth(entry, plan, pictures, promised=promised) for entry in plan.applied)
+    for part in outcome.parts:
+        if part.images and (part.plan.provider, part.plan.model) != (plan.provider, plan.model):
+            entries = _with_notes_of(part, entries, len(pictures))
     if any(picture.flattened for picture in pictures) and request.background != "opaque":
         note = f"{request.output_format} holds no transparency: flattened on white"
         entries = tuple(
@@ -32,6 +35,19 @@ def receipt(outcome: Outcome, request: ImageRequest) -> tuple[tuple[Applied, ...
             for entry in entries
         )
     return entries, tuple(dict.fromkeys(_repairs(outcome)))
+
+
+def _with_notes_of(part: Part, entries: tuple[Applied, ...], total: int) -> tuple[Applied, ...]:
+    """Some of the pictures came by another route: what the caller did not get precisely in those is told of too."""
+    came = tuple(picture for result in part.results for picture in result.pictures.values())
+    promised = part.candidate.request.shape.size is not None
+    truths = (_truth(entry, part.plan, came, promised=promised) for entry in part.plan.applied)
+    notes = {
+        entry.name: f"{part.images} of {total} came from {part.plan.provider}: {entry.note}"
+        for entry in truths
+        if entry.note is not None
+    }
+    return tuple(replace(entry, note=entry.note or notes.get(entry.name)) for entry in entries)
 
 
 def _truth(entry: Applied, plan: Plan, pictures: tuple[Delivered, ...], *, promised: bool) -> Applied:

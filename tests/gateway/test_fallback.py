@@ -154,6 +154,17 @@ def test_enlarging_is_noted_for_a_ratio_as_for_a_size(tmp_path: Path) -> None:
         assert "enlarged" in entry["note"]
 
 
+def test_what_some_of_the_pictures_lack_is_noted_although_most_have_it(tmp_path: Path) -> None:
+    with pair(tmp_path) as both:
+        both.first.fail_next(status=400)
+        answer = both.generate(n=3, style="vivid", extra_body={"seed": 5})
+        assert [made for _, made in outcomes(answer)] == ["rejected_by_provider", "ok", "ok", "ok"]
+        assert answer.metadata["provider"] == "first"
+        notes = {entry["name"]: entry["note"] for entry in answer.metadata["parameters"] if "note" in entry}
+        assert list(notes) == ["style"], "the second provider takes seeds, and no style"
+        assert notes["style"].startswith("1 of 3 came from second: ")
+
+
 def test_a_format_that_nobody_named_is_repaired_and_reported_all_the_same(tmp_path: Path) -> None:
     with pair(tmp_path) as both:
         both.second.fail_next(wrong_format=True)
