@@ -35,7 +35,7 @@ class Limits:
         if long > self.side_most:
             raise BadPicture("too_large", f"the picture is {size}; at most {self.side_most} pixels a side are accepted")
         if size.pixels > self.pixels_most:
-            most = f"{self.pixels_most / 1e6:.1f} megapixels are accepted"
+            most = f"{self.pixels_most // 100_000 / 10:.1f} megapixels are accepted"
             raise BadPicture("too_large", f"the picture is {size}, {size.pixels / 1e6:.1f} megapixels; at most {most}")
         if self.ratio_most is not None and long > short * self.ratio_most:
             raise BadPicture("too_large", f"the picture is {size}; sides up to 1:{self.ratio_most} are accepted")

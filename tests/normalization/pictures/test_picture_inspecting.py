@@ -167,6 +167,11 @@ def test_a_picture_exactly_at_the_limits_is_accepted(kind: Format) -> None:
     assert inspect(data, Limits(bytes_most=len(data), pixels_most=200, side_most=100, ratio_most=50)).frames == 1
 
 
+def test_a_picture_just_beyond_the_pixels_accepted_is_not_told_that_it_has_as_many_as_are_accepted() -> None:
+    with pytest.raises(BadPicture, match=r"33\.6 megapixels; at most 33\.5 megapixels are accepted"):
+        Limits().measure(Size(8192, 4097))
+
+
 def test_outputs_may_be_of_any_shape() -> None:
     data = written(noise(600, 2), "PNG")
     assert inspect(data, OUTPUT).size == Size(600, 2)
