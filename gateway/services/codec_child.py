@@ -38,7 +38,12 @@ class Child:
         self.jobs = 0
         self.ready = True
         requests, self._requests = os.pipe()
-        heard, replies = os.pipe()
+        try:
+            heard, replies = os.pipe()
+        except OSError:  # where too many files are open, each try would leave two more
+            os.close(requests)
+            os.close(self._requests)
+            raise
         self._replies = BufferedReader(FileIO(heard))
         try:
             self._process = subprocess.Popen(  # noqa: S603  # our own interpreter and our own program

@@ -104,8 +104,8 @@ class FileStorage:
         await self._run(self._make_room, 0)
 
     async def close(self) -> None:
+        await self._packs.close()
         self._pool.shutdown(wait=False)
-        self._packs.close()
 
     async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
         try:

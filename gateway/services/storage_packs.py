@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gateway.services.storage import FORMATS
 from gateway.services.storage_reading import FileStored
-from normalization.errors import OperatorError
+from normalization.errors import StateUnavailable
 from normalization.vocabulary import Format
 
 FOLDER = "packs"
@@ -50,11 +50,15 @@ class Packs:
         self._waiting: list[tuple[Sequence[memoryview], asyncio.Future[tuple[str, int]]]] = []
         self._writing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self._rested = 0.0
         """When little may be written again, on the loop's clock."""
 
     async def put(self, pieces: Sequence[memoryview], format: Format) -> str:
-        """Keep a picture and return its name. Raises OSError, and what `make_room` does."""
+        """Keep a picture and return its name. Raises OSError, what `make_room` does, and StateUnavailable after
+        `close`."""
+        if self._closed:
+            raise _closed()
         place: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
         self._waiting.append((pieces, place))
         self._write_when_due()
@@ -86,7 +90,7 @@ class Packs:
                     old, self._pack = self._pack, _Pack(self._folder)
                     old.close()
                 offsets = await loop.run_in_executor(self._pool, self._append, [pieces for pieces, _ in batch])
-            except (OSError, OperatorError) as error:
+            except Exception as error:  # whatever it is: nobody else would ever tell those who wait
                 _tell(batch, error)
                 return
             for (_, place), offset in zip(batch, offsets, strict=True):
@@ -94,7 +98,8 @@ class Packs:
                     place.set_result((self._pack.name, offset))
         finally:
             self._writing, self._rested = None, loop.time() + GATHER_SECONDS
-            self._write_when_due()
+            if not self._closed:
+                self._write_when_due()
 
     def _next(self) -> list[tuple[Sequence[memoryview], asyncio.Future[tuple[str, int]]]]:
         """What goes with the next call: small pictures together, so that large ones are soon let go of."""
@@ -146,8 +151,16 @@ class Packs:
             return None
         return self._folder / found[1], int(found[2], 16), int(found[3], 16), format
 
-    def close(self) -> None:
-        """Write no more."""
+    async def close(self) -> None:
+        """Write no more. What is being written is written first: a thread that wrote on into a file that is closed
+        would write into whatever gets its number next."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._writing is not None:
+            await asyncio.wait({self._writing})
+        left, self._waiting = self._waiting, []
+        _tell(left, _closed())
         self._pack.close()
 
 
@@ -203,6 +216,10 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
         yield file
     finally:
         os.close(file)
+
+
+def _closed() -> StateUnavailable:
+    return StateUnavailable("the gateway is shutting down; try again in a moment")
 
 
 def _size(pieces: Sequence[memoryview]) -> int:

@@ -31,10 +31,14 @@ class FileStored:
 
     async def chunks(self, start: int = 0) -> AsyncGenerator[bytes, None]:
         run = asyncio.get_running_loop().run_in_executor
+        opening = run(self.pool, os.open, self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            file = await run(self.pool, os.open, self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            file = await asyncio.shield(opening)
         except OSError as error:
             raise translated(error) from error
+        except BaseException:  # the reader has left, and the thread opens the file all the same
+            opening.add_done_callback(_unread)
+            raise
         try:
             for position in range(start, self.size, READ_BYTES):
                 wanted = min(READ_BYTES, self.size - position)
@@ -47,6 +51,11 @@ class FileStored:
             raise translated(error) from error
         finally:
             os.close(file)
+
+
+def _unread(opening: asyncio.Future[int]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result())
 
 
 def translated(error: OSError) -> OperatorError:

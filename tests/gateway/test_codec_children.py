@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -11,6 +12,8 @@ import anyio
 import pytest
 
 from gateway.services import codecs
+from gateway.services.codec_child import Child
+from gateway.services.codec_settings import MODULES
 from gateway.services.codecs import CodecBroken, CodecCrashed, CodecTimeout
 from normalization.pictures import BadPicture
 from normalization.plan import Finish
@@ -170,3 +173,21 @@ async def test_writing_avif_makes_no_thread_a_real_time_one() -> None:
         threads = [int(name) for name in os.listdir(f"/proc/{pid}/task")]
         assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_OTHER}
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+async def test_a_start_for_which_too_few_files_can_be_opened_leaves_none_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    pipe = os.pipe
+
+    def only_one() -> tuple[int, int]:
+        if made:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        made.extend(pipe())
+        return made[0], made[1]
+
+    monkeypatch.setattr(os, "pipe", only_one)
+    with pytest.raises(OSError, match="Too many open files"):
+        Child(MODULES)
+    for file in made:
+        with pytest.raises(OSError, match="Bad file descriptor"):
+            os.fstat(file)

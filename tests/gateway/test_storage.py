@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import threading
 from collections import namedtuple
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -344,3 +345,42 @@ async def test_a_reader_that_leaves_early_keeps_no_file_open(tmp_path: Path, mon
         [file] = opened
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(file)
+
+
+async def test_a_reader_that_leaves_while_its_file_is_opened_keeps_none_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[int] = []
+    opening, go_on = threading.Event(), threading.Event()
+    open_file = os.open
+
+    def slow(path: Path, flags: int, mode: int = 0o777) -> int:
+        opening.set()
+        assert go_on.wait(15)
+        opened.append(open_file(path, flags, mode))
+        return opened[-1]
+
+    async with closing(FileStorage(tmp_path, retention_seconds=DAY, floor_bytes=0)) as storage:
+        stored = await storage.open(await storage.put(b"a picture", Format.PNG))
+        assert stored is not None
+        monkeypatch.setattr(os, "open", slow)
+        reader = asyncio.ensure_future(anext(stored.chunks()))
+        await asyncio.to_thread(opening.wait, 15)
+        reader.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reader
+        go_on.set()
+        while not opened:  # noqa: ASYNC110  (nothing tells)
+            await asyncio.sleep(0)
+        monkeypatch.undo()
+        async with asyncio.timeout(15):
+            while is_open(opened[0]):  # noqa: ASYNC110  (nothing tells)
+                await asyncio.sleep(0)
+
+
+def is_open(file: int) -> bool:
+    try:
+        os.fstat(file)
+    except OSError:
+        return False
+    return True

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from gateway.services.allowance import Allowance
 from gateway.services.storage_file import FileStorage
-from normalization.errors import StorageFull
+from normalization.errors import StateUnavailable, StorageFull
 from normalization.vocabulary import Format
 
 pytestmark = pytest.mark.anyio
+PATIENCE = 15.0
 
 
 async def read(storage: FileStorage, name: str) -> bytes | None:
@@ -118,4 +121,54 @@ async def test_a_deleted_picture_leaves_zeros_and_its_neighbours_whole(tmp_path:
     beyond = names[1].replace(f"-{len(contents[1]):x}.", f"-{len(contents[1]) + 6:x}.")
     await storage.delete(beyond)
     assert await read(storage, names[2]) == b"right"
+    await storage.close()
+
+
+async def test_closing_lets_what_is_being_written_be_written_and_refuses_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    write = os.pwritev
+
+    def slow(file: int, pieces: Sequence[memoryview], at: int) -> int:
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        return write(file, pieces, at)
+
+    storage = FileStorage(tmp_path, retention_seconds=3600)
+    monkeypatch.setattr(os, "pwritev", slow)
+    async with asyncio.timeout(PATIENCE):
+        first = asyncio.create_task(storage.put(b"first", Format.PNG, durable=False))
+        await asyncio.to_thread(begun.wait, PATIENCE)
+        second = asyncio.create_task(storage.put(b"second", Format.PNG, durable=False))
+        await asyncio.sleep(0)
+        closing = asyncio.create_task(storage.close())
+        await asyncio.sleep(0)
+        go_on.set()
+        name = await first
+        with pytest.raises(StateUnavailable):
+            await second
+        await closing
+        with pytest.raises(StateUnavailable):
+            await storage.put(b"third", Format.PNG, durable=False)
+    monkeypatch.undo()
+    later = FileStorage(tmp_path, retention_seconds=3600)
+    assert await read(later, name) == b"first"
+    await later.close()
+
+
+async def test_a_failure_that_nobody_foresaw_is_told_to_all_who_wait_and_to_nobody_after_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(file: int, pieces: Sequence[memoryview], at: int) -> int:
+        raise MemoryError
+
+    storage = FileStorage(tmp_path, retention_seconds=3600)
+    monkeypatch.setattr(os, "pwritev", fails)
+    async with asyncio.timeout(PATIENCE):
+        puts = (storage.put(content, Format.PNG, durable=False) for content in (b"one", b"two"))
+        ends = await asyncio.gather(*puts, return_exceptions=True)
+        assert [type(end) for end in ends] == [MemoryError, MemoryError]
+        monkeypatch.undo()
+        assert await read(storage, await storage.put(b"three", Format.PNG, durable=False)) == b"three"
     await storage.close()
