@@ -33,14 +33,14 @@ class Bookkeeper:
             self._entering.add(task)
             task.add_done_callback(self._entering.discard)
 
-    async def catch_up(self, written: Callable[[], Awaitable[None]]) -> None:
-        """Enter what processes that are gone had noted. `written`: returns when all that was entered is on record.
-        Raises StorageFull or StateUnavailable."""
+    async def catch_up(self, written: Callable[[], Awaitable[bool]]) -> None:
+        """Enter what processes that are gone had noted. `written`: whether all that was entered is on record by now;
+        notes of what is not are left for the next start. Raises StorageFull or StateUnavailable."""
         for path, entries in self._notebook.left():
             for entry in entries:
                 await self._ledger.enter(entry)
-            await written()
-            self._notebook.drop(path)
+            if await written():
+                self._notebook.drop(path)
 
     async def close(self) -> None:
         """Return when all that was kept is entered."""
@@ -52,6 +52,8 @@ class Bookkeeper:
             await self._ledger.enter(entry)
         except OperatorError as error:
             log.error("a request could not be entered: %s", error.message, extra={"request_id": entry.request_id})
+        except Exception:
+            log.exception("a request could not be entered", extra={"request_id": entry.request_id})
 
 
 def entry_of(account: Account) -> Entry:

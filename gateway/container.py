@@ -224,8 +224,12 @@ class Services:
         self.state = await open_state(settings, self.redis)
         self.notebook = Notebook(data_dir)
         self.books = Bookkeeper(self.state.ledger, self.notebook)
-        await self.books.catch_up(self.state.attempts.ping)
+        await self.books.catch_up(self._all_written)
         self.keepers.append(self.books.keep)
+
+    async def _all_written(self) -> bool:
+        await self.state.attempts.ping()
+        return not self.state.attempts.unwritten
 
     def tally(self) -> dict[str, Values]:
         """What this process counts and measures, as other processes are told it."""
@@ -285,10 +289,12 @@ class Services:
             job.failure = InternalError("an unexpected error in the gateway", detail=repr(error))
             raise
         finally:
-            if not job.visits:
-                await self.journal.put_away(job)
-            for picture in order.brought:
-                picture.content.close()
+            try:
+                if not job.visits:
+                    await self.journal.put_away(job)
+            finally:
+                for picture in order.brought:
+                    picture.content.close()
         return outcome
 
     async def not_ready(self) -> list[str]:

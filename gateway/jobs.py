@@ -87,9 +87,11 @@ class Job:
         """The outcome, or GenerationTimeout after `seconds`, or Draining where the gateway ends first; the work goes on
         either way."""
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as patience:
                 return await asyncio.shield(self.task)
         except TimeoutError:
+            if not patience.expired():
+                raise  # the work's own, which has ended
             raise GenerationTimeout(
                 f"no picture within {seconds:g} seconds (server.deadline_seconds); the work goes on as generation "
                 f"{self.generation_id}"

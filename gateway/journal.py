@@ -225,8 +225,8 @@ class Journal:
         await self._again(id, reached=delivered)
 
     async def put_away(self, job: Job) -> None:
-        """Write down how it ended, and keep its pictures. Never raises: a disk that fails now must not become an
-        answer that invites the client to pay again."""
+        """Write down how it ended, and keep its pictures. Never raises: whatever fails now must not become an answer
+        that invites the client to pay again."""
         new = job.order.generation
         if job.put_away or new is None:
             return
@@ -238,6 +238,8 @@ class Journal:
                 await self._trim(new.key_name, keyed=new.scope is not None)
         except OperatorError as error:
             log.error("the end of generation %s is not on record: %s", job.generation_id, error.message)
+        except Exception:
+            log.exception("the end of generation %s is not on record", job.generation_id)
         finally:
             self._live.pop(job.generation_id, None)
             claim = self._claims.get(new.scope) if new.scope is not None else None

@@ -356,17 +356,18 @@ class _Submission:
         state = _state(result)
         self.order.progress.worked |= state not in ("refused", "not_sent")
         self.driver.metrics.settled(self.order, self.candidate, result)
-        await self.driver.attempts.settle(
-            self.attempt,
-            Settlement(
-                state=state,
-                outcome=result.record.outcome,
-                charge=result.charge,
-                cost_micros=result.cost_micros,
-                images=len(result.pictures),
-                seconds=result.record.seconds,
-            ),
+        settlement = Settlement(
+            state=state,
+            outcome=result.record.outcome,
+            charge=result.charge,
+            cost_micros=result.cost_micros,
+            images=len(result.pictures),
+            seconds=result.record.seconds,
         )
+        try:
+            await self.driver.attempts.settle(self.attempt, settlement)
+        except OperatorError as error:  # raised, it would say that nothing was sent, and the same be bought again
+            log.error("how submission %s ended is not on record: %s", self.attempt, error.message)
 
 
 def _state(result: CallResult) -> Settled:

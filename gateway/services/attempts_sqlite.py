@@ -88,7 +88,8 @@ class SqliteAttempts:
                 self._next.begun.remove(begun)
             else:
                 # The record may be made already, and its caller will not send: this keeps it from ending as "maybe".
-                await self.settle(attempt.id, Settlement("not_sent", "cancelled", "none", 0, 0, 0.0))
+                with contextlib.suppress(StateUnavailable):  # at the end of the process it does
+                    await self.settle(attempt.id, Settlement("not_sent", "cancelled", "none", 0, 0, 0.0))
             raise
 
     async def accepted(self, attempt_id: str, job: str, resume: str | None = None) -> None:
@@ -222,6 +223,8 @@ class SqliteAttempts:
         following.put_before(kept)
         if kept:
             self._due = asyncio.get_running_loop().time() + RETRY_SECONDS
+            if lost := following.shed():
+                log.error("%d requests could not be entered into the ledger and are lost", lost)
         if following.begun or following.questions or any(done for _, done in following.accepted):
             self._flush_soon()
         elif following:

@@ -31,6 +31,8 @@ log = logging.getLogger("imagegate.attempts")
 
 LEASE_SECONDS = 30.0
 """How long a process holds what it works on without renewing that."""
+REQUESTS_MOST = 100_000
+"""Requests that wait to be entered into the ledger while nothing can be written: some 50 MB."""
 
 Row = tuple[tuple[Any, ...], "asyncio.Future[None] | None"]
 """What to write, and who waits for it."""
@@ -105,6 +107,13 @@ class Batch:
         self.cleared += failed.cleared
         self.delivered += failed.delivered
         self.requests += failed.requests
+
+    def shed(self) -> int:
+        """Forget the oldest requests beyond REQUESTS_MOST, and return how many those were. Who is refused while nothing
+        can be written is entered all the same, as often as they ask; what was bought is never let go of."""
+        excess = max(0, len(self.requests) - REQUESTS_MOST)
+        del self.requests[:excess]
+        return excess
 
     def put_before(self, kept: Batch) -> None:
         """Write what was kept first."""

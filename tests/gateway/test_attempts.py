@@ -17,12 +17,15 @@ from typing import Any
 
 import pytest
 
+from gateway.services import attempts_writer
 from gateway.services.attempts import Attempt, NewAttempt, Settlement, new_id
 from gateway.services.attempts_schema import MIGRATIONS
 from gateway.services.attempts_sqlite import FILE, SqliteAttempts
 from gateway.services.attempts_writer import LEASE_SECONDS
+from gateway.services.ledger_sqlite import SqliteLedger
 from gateway.services.sqlite import open_database
 from normalization.errors import ConfigurationError, OperatorError, StateUnavailable, StorageFull
+from tests.gateway.test_notebook import an_entry
 
 pytestmark = pytest.mark.anyio
 
@@ -412,3 +415,44 @@ def test_a_file_that_is_no_database_is_said_so(tmp_path: Path) -> None:
     with pytest.raises(StateUnavailable) as found:
         SqliteAttempts(tmp_path)
     assert "NOTADB" in found.value.detail
+
+
+async def test_a_begin_that_is_cancelled_while_the_process_ends_is_cancelled(tmp_path: Path) -> None:
+    attempts = SqliteAttempts(tmp_path, linger_seconds=0)
+    another = sqlite3.connect(tmp_path / FILE)
+    another.execute("BEGIN IMMEDIATE")  # what is being written waits for it
+    begins = asyncio.create_task(attempts.begin(an_attempt()))
+    await asyncio.sleep(0)
+    while attempts.next.begun:  # noqa: ASYNC110  (nothing tells that the writer has it)
+        await asyncio.sleep(0)
+    closes = asyncio.create_task(attempts.close())
+    await asyncio.sleep(0)
+    begins.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await begins
+    another.close()
+    await closes
+
+
+async def test_while_nothing_can_be_written_what_was_bought_is_kept_and_who_asked_is_not_kept_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(attempts_writer, "REQUESTS_MOST", 3)
+    attempt = an_attempt()
+    async with opened(tmp_path) as attempts:
+        await attempts.begin(attempt)
+        await pragma(attempts, "query_only = ON")
+        await attempts.settle(attempt.id, DONE)
+        ledger = SqliteLedger(attempts, tmp_path)
+        entries = [an_entry(images) for images in range(5)]
+        for entry in entries:
+            await ledger.enter(entry)
+            with pytest.raises(StateUnavailable):
+                await attempts.ping()
+        assert attempts.unwritten == 1 + 3
+        assert caplog.text.count("1 requests could not be entered into the ledger and are lost") == 2
+        await pragma(attempts, "query_only = OFF")
+        await attempts.ping()
+        assert rows(tmp_path)[attempt.id]["state"] == "done"
+        sums = await ledger.sums(0.0, time.time() + 10.0, "day")
+        assert sums.totals.images == 2 + 3 + 4

@@ -55,3 +55,36 @@ async def test_a_full_disk_neither_raises_nor_keeps_the_other_pictures_out(caplo
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING", "ERROR"]
     assert [(each.status, each.delivered, each.answer) for each in ends.ended] == [("succeeded", False, None)]
     await job.task
+
+
+class Gone:
+    """A storage whose threads are gone."""
+
+    async def put(self, data: bytes, form: Format, **_: Any) -> str:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+
+@pytest.mark.anyio
+async def test_a_failure_that_nobody_foresaw_takes_no_answer_away_and_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    journal = Journal(cast("Any", Ends()), cast("Any", Gone()), Limits(), storage_seconds=1, lasting=True)
+    order = Order("gen_1", "req_1", "m", "m", (), generation=NewGeneration("gen_1", "req_1", None, "/", "m", 0.0))
+    order.progress.made.update(enumerate(PICTURES))
+    job = Job(order)
+    job.task = asyncio.create_task(cast("Any", asyncio.sleep(0)))
+    job.answer = Answer(PICTURES, {})
+    journal.begun(job)
+    await journal.put_away(job)
+    assert "the end of generation gen_1 is not on record" in caplog.text
+    assert await cast("Any", journal)._left_here(None, None) is None  # nobody finds it here any more
+    await job.task
+
+
+@pytest.mark.anyio
+async def test_work_that_fails_by_a_time_out_of_its_own_is_not_said_to_go_on() -> None:
+    async def work() -> Any:
+        raise TimeoutError("a look-up took too long")
+
+    job = Job(Order("gen_1", "req_1", "m", "m", ()))
+    job.task = asyncio.create_task(work())
+    with pytest.raises(TimeoutError, match="a look-up took too long"):
+        await job.wait(60.0)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
 
+from gateway.api.account import Account
+from gateway.bookkeeping import Bookkeeper
 from gateway.services.attempts import new_id
 from gateway.services.ledger import Entry
 from gateway.services.notebook import FOLDER, Notebook
@@ -99,9 +103,50 @@ def test_a_request_that_was_answered_is_in_the_ledger_although_its_gateway_was_k
         for _ in range(3):
             answer = httpx.post(f"{gateway.base_url}/v1/images/generations", json=body, timeout=30)
             assert answer.status_code == 200
+        while sum(file.read_bytes().count(b"{") for file in files(tmp_path / "data")) < 3:
+            time.sleep(0.01)  # a client has its answer a moment before that is noted, and nothing tells it
         gateway.process.kill()
         gateway.process.wait()
     for _ in range(2):
         with serving(config) as gateway:
             told = httpx.get(f"{gateway.base_url}/admin/usage", timeout=30).json()["totals"]
             assert (told["requests"], told["images"], told["errors"]) == (3, 9, 0)
+
+
+class Entered:
+    """A ledger, and what it has."""
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.entries: list[Entry] = []
+        self.failure = failure
+
+    async def enter(self, entry: Entry) -> None:
+        if self.failure is not None:
+            raise self.failure
+        self.entries.append(entry)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("written", [True, False])
+async def test_notes_are_let_go_of_only_when_all_of_them_are_on_record(*, tmp_path: Path, written: bool) -> None:
+    before = Notebook(tmp_path)
+    before.note(an_entry())
+    before.close(entered=False)
+    ledger, notebook = Entered(), Notebook(tmp_path)
+
+    async def on_record() -> bool:
+        return written
+
+    await Bookkeeper(cast("Any", ledger), notebook).catch_up(on_record)
+    assert len(ledger.entries) == 1
+    assert len(files(tmp_path)) == (0 if written else 1)
+
+
+@pytest.mark.anyio
+async def test_an_entry_that_fails_unexpectedly_is_said_and_lets_the_rest_be_closed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    books = Bookkeeper(cast("Any", Entered(TypeError("a value that is no JSON"))), Notebook(tmp_path))
+    books.keep(Account("req_1", "POST", "/v1/images/generations", known=True, generates=True))
+    await books.close()
+    assert "a request could not be entered" in caplog.text

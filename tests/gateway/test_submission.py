@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +14,7 @@ from gateway import conversing
 from gateway.failing import FailureClass
 from gateway.resending import Repeats
 from gateway.services import pace as pace_of_looks
+from gateway.services.attempts import Settlement
 from gateway.services.gates import Gate
 from gateway.services.pace import Pace
 from normalization import errors
@@ -19,7 +22,7 @@ from normalization.plan import Call
 from normalization.rules import FREE, Price
 from providers.base import Artifact, Broken, Done, Reply, Stage, Traits, WireReply, WireRequest, Work
 from providers.transport import Target
-from tests.gateway.submitting import ACCEPTED, BUSY, FOUND, UPLOAD, Adapter, Answer, scene
+from tests.gateway.submitting import ACCEPTED, BUSY, FOUND, UPLOAD, Adapter, Answer, Books, scene
 
 PRICED = Price(usd_per_image=Decimal("0.05"))
 
@@ -361,3 +364,17 @@ async def test_a_look_whose_turn_does_not_come_before_the_deadline_ends_the_wait
     result = await here.run(deadline=0.02)
     assert (result.record.outcome, result.failure) == ("generation_timeout", D)
     assert here.books.settlement.charge == "unknown"
+
+
+@pytest.mark.anyio
+async def test_a_picture_is_given_although_how_it_ended_cannot_be_recorded(caplog: pytest.LogCaptureFixture) -> None:
+    class Closed(Books):
+        async def settle(self, attempt_id: str, settlement: Settlement) -> None:
+            raise errors.StateUnavailable("the gateway is shutting down")
+
+    here = scene(FOUND)
+    driver = replace(here.driver, attempts=cast("Any", Closed()))
+    call = here.candidate.plan.calls[0]
+    result = await driver.submit(here.order, here.candidate, call, time.monotonic() + 60.0)
+    assert (result.error, len(result.pictures), result.charge) == (None, 1, "charged")
+    assert "is not on record" in caplog.text
