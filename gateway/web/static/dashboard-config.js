@@ -26,6 +26,7 @@ function written(value) {
 export class Config {
   #sections = [];
   #read = false;
+  #turn = 0;
 
   /** `refused(error)` hears of an error that another key could mend. */
   constructor(refused) {
@@ -36,6 +37,7 @@ export class Config {
   }
 
   forget() {
+    this.#turn += 1;
     this.#read = false;
     this.#sections = [];
     find("#config").open = false;
@@ -44,11 +46,15 @@ export class Config {
 
   async read() {
     this.#read = true;
+    const mine = (this.#turn += 1);
     const place = find("#config-rows");
     try {
-      this.#show(await facts("admin/config"));
+      const told = await facts("admin/config");
+      if (mine !== this.#turn) return; // it was asked for again since, or is not to be shown any more
+      this.#show(told);
       this.#search();
     } catch (error) {
+      if (mine !== this.#turn) return;
       this.#read = false;
       if (error.wantsKey) return void this.refused(error);
       fill(place, el("p", { class: "notice bad", role: "alert" }, error.message));

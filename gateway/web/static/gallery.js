@@ -18,15 +18,19 @@ export function gallery(open) {
   const cells = new Map(); // id -> {node, address}
   let all = [];
   let due = 0;
-  let gone = "";
+  let turn = 0;
 
   async function load() {
+    const mine = (turn += 1);
+    let found = [];
+    let gone = "";
     try {
-      all = await ids(search.value);
+      found = await ids(search.value);
     } catch {
-      all = [];
       gone = "This browser keeps no gallery here: it allows pages no storage.";
     }
+    if (mine !== turn) return; // another search was begun since, whose answer may have come first
+    all = found;
     [...cells.keys()].forEach(drop);
     const searching = search.value.trim() !== "";
     about.textContent = all.length ? `${all.length} ${all.length === 1 ? "picture" : "pictures"}, remembered by this browser alone. The gateway keeps the pictures themselves until they expire.` : "";

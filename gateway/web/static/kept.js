@@ -20,7 +20,7 @@ function database() {
 }
 
 /** Whose pictures are shown: 32 bits tell keys apart, and tell nobody a key. */
-function owner() {
+export function owner() {
   let hash = 0x811c9dc5;
   for (const letter of keyFor()) hash = Math.imul(hash ^ letter.charCodeAt(0), 0x01000193) >>> 0;
   return hash;
@@ -42,15 +42,15 @@ function answer(request) {
   });
 }
 
-/** Remember pictures, with what made them; `entries` are [{blob, small, ...words}], where `small` is the same picture
+/** Remember pictures of `whose` key, with what made them; `entries` are [{blob, small, ...words}], where `small` is the same picture
  * small; null = the gateway could make none, and the picture itself is kept. Their ids sort by time. */
-export async function keep(entries) {
+export async function keep(entries, whose = owner()) {
   const store = await database();
   const transaction = store.transaction(["pictures", "thumbs"], "readwrite");
   const now = Date.now();
   entries.forEach(({ blob, small, ...words }, place) => {
     const id = `${String(now).padStart(15, "0")}-${String(999 - (words.index ?? place)).padStart(3, "0")}-${Math.random().toString(36).slice(2, 8)}`;
-    transaction.objectStore("pictures").put({ ...words, id, owner: owner(), made: now, bytes: blob.size });
+    transaction.objectStore("pictures").put({ ...words, id, owner: whose, made: now, bytes: blob.size });
     transaction.objectStore("thumbs").put(small ?? blob, id);
   });
   await done(transaction);

@@ -1,6 +1,6 @@
 // The plan beside the prompt: what would be sent, to whom, what each parameter becomes, and the estimated cost.
 
-import { ApiError, ask } from "./api.js";
+import { ApiError, json } from "./api.js";
 import { el, fill, find, settled } from "./dom.js";
 import { money } from "./format.js";
 import { standIn } from "./inputs.js";
@@ -37,8 +37,7 @@ export function planner(wanted, blame) {
     try {
       const path = `${inputs.length ? "v1/images/edits" : "v1/images/generations"}?dryRun=true`;
       const headers = order.strict ? { "x-imagegate-strict": "true" } : {};
-      const response = await ask(path, { body: inputs.length ? form(order.body, inputs) : order.body, headers, signal });
-      return { order, plan: await response.json() };
+      return { order, plan: await json(path, { body: inputs.length ? form(order.body, inputs) : order.body, headers, signal }) };
     } catch (error) {
       if (error instanceof ApiError) return { order, error };
       throw error;

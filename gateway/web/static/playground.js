@@ -1,6 +1,6 @@
 // The page that makes pictures: what is wired to what.
 
-import { ApiError, ask, json, keepKey, keyFor, root } from "./api.js";
+import { ApiError, json, keepKey, keyFor, root } from "./api.js";
 import { paint } from "./brush.js";
 import { composer } from "./composer.js";
 import { el, fill, find, say, still } from "./dom.js";
@@ -75,7 +75,8 @@ async function bytesOf(entry) {
   const address = await whole(entry);
   if (!address) return null;
   try {
-    return await (await fetch(address, { credentials: "omit" })).blob();
+    const answer = await fetch(address, { credentials: "omit" });
+    return answer.ok ? await answer.blob() : null; // what says that it is gone is no picture
   } catch {
     return null;
   }
@@ -160,23 +161,34 @@ function askForKey(error) {
 
 find("#key-open").addEventListener("click", () => askForKey());
 find("#key-cancel").addEventListener("click", () => find("#key-dialog").close());
-find("#key-forget").addEventListener("click", () => (keepKey(""), find("#key-dialog").close(), begin()));
-find("#key-form").addEventListener("submit", () => (keepKey(find("#key").value.trim()), begin()));
+find("#key-forget").addEventListener("click", () => (use(""), find("#key-dialog").close()));
+find("#key-form").addEventListener("submit", () => use(find("#key").value.trim()));
+
+function use(key) {
+  keepKey(key);
+  if (!find("#gallery").hidden) shown.load(); // each key sees its own
+  begin();
+}
 
 // The models.
 
+let turn = 0;
+
 async function begin() {
+  const mine = (turn += 1);
   find("#key-open").textContent = keyFor() ? "Key set" : "Key";
   try {
     const { data } = await json("v1/models");
     const models = data.filter((each) => !each.alias_of);
     if (!models.length) throw new ApiError("This key may use no model.");
     const [schema, first] = await Promise.all([bounds(models[0].id), ordinary()]);
+    if (mine !== turn) return; // another key was given since, and its answer may have come first
     form.stock({ models, first, schema });
     find("#make").disabled = false;
     plan.now();
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
+    if (mine !== turn) return;
     find("#make").disabled = !form.ready;
     fill(find("#plan-body"), el("div", { class: "notice bad" }, el("strong", {}, error.wantsKey ? "The gateway asks for a key" : "The models cannot be listed"), el("p", {}, error.message),
       el("div", { class: "row" }, error.wantsKey
@@ -199,8 +211,7 @@ async function bounds(id) {
 // The model that a request without one gets; a plan costs nothing.
 async function ordinary() {
   try {
-    const response = await ask("v1/images/generations?dryRun=true", { body: { prompt: "a picture" } });
-    return (await response.json()).model;
+    return (await json("v1/images/generations?dryRun=true", { body: { prompt: "a picture" } })).model;
   } catch (error) {
     if (error instanceof ApiError) return null;
     throw error;

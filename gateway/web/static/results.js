@@ -3,7 +3,7 @@
 import { el, fill, find, say } from "./dom.js";
 import { money, seconds } from "./format.js";
 import { icon } from "./icons.js";
-import { keep } from "./kept.js";
+import { keep, owner } from "./kept.js";
 import { make, token } from "./making.js";
 import { losses, noted, receipt } from "./receipt.js";
 
@@ -45,6 +45,7 @@ export function results(actions) {
 }
 
 function column(order, inputs, ratio, actions) {
+  const whose = owner(); // the key may be another one when the pictures are there
   const wanted = Math.min(MOST_PICTURES, Math.max(1, Math.floor(Number(order.body.n ?? 1)) || 1));
   const status = el("span", { class: "small muted numbers" }, "Waiting…");
   const tiles = el("ul", { class: "tiles", "aria-label": `Pictures by ${order.body.model}`, dataset: { count: wanted } });
@@ -107,7 +108,7 @@ function column(order, inputs, ratio, actions) {
         receipt(metadata.parameters, `What became of each parameter at ${metadata.provider}`)),
     );
     say(`${pictures.length} ${pictures.length === 1 ? "picture" : "pictures"} by ${order.body.model} in ${seconds(took)}`);
-    keep(entries.map(({ inputs: _, address: __, ...words }) => words)).then(actions.kept, () => {}); // without storage there is no gallery, which says so
+    keep(entries.map(({ inputs: _, address: __, ...words }) => words), whose).then(actions.kept, () => {}); // without storage there is no gallery, which says so
   }
 
   function failed(error) {
