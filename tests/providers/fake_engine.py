@@ -65,6 +65,7 @@ class FakeEngine:
     fails: list[Exception] = field(default_factory=list)
     seen: list[Work] = field(default_factory=list)
     ready: bool = True
+    broken: bool = False
 
     def __post_init__(self) -> None:
         self.going.set()
@@ -94,7 +95,7 @@ class FakeEngine:
     def standing(self) -> Standing:
         with self._changed:
             running = len(self._pieces)
-        return Standing(self.ready, 0, running, self.made, self.cancelled, self.failed, 4, 0, 0.1)
+        return Standing(self.ready, 0, running, self.made, self.cancelled, self.failed, 4, 0, 0.1, self.broken)
 
     def drain(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -301,6 +301,14 @@ def test_before_the_model_is_loaded_it_is_alive_and_not_ready() -> None:
         assert client.get("/ready").json()["ready"] is True
 
 
+def test_a_device_that_failed_for_good_asks_to_be_started_anew(client: httpx.Client, engine: FakeEngine) -> None:
+    assert client.get("/health").status_code == 200
+    engine.ready, engine.broken = False, True
+    assert client.get("/health").status_code == 503
+    assert "started anew" in client.get("/ready").json()["reason"]
+    assert "started anew" in error(post(client, body()))["message"]
+
+
 def test_while_draining_work_ends_and_none_is_taken(served: Served, client: httpx.Client, engine: FakeEngine) -> None:
     engine.going.clear()
     answers: list[httpx.Response] = []

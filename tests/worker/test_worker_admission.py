@@ -97,12 +97,20 @@ def test_what_did_not_fit_halves_the_bound_and_it_grows_back_one_by_one() -> Non
     assert admission.bound == 1
 
 
+def test_one_alone_that_did_not_fit_halves_the_bound_too() -> None:
+    admission = Admission(8, Memory(left=1 << 30))
+    admission.exhausted(1)
+    assert admission.bound == 4
+
+
 @pytest.mark.parametrize(
     ("error", "memory", "fatal"),
     [
         (torch.OutOfMemoryError("CUDA out of memory."), True, False),
         (MemoryError(), True, False),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes."), True, False),
+        (torch.AcceleratorError("CUDA error: out of memory"), True, False),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True, False),
         (torch.AcceleratorError("CUDA error: device-side assert triggered"), False, True),
         (RuntimeError("shapes cannot be multiplied"), False, False),
     ],

@@ -119,6 +119,7 @@ def test_a_device_that_is_gone_for_good_is_said_so(weights: Weights, monkeypatch
         for ear in ears:
             assert isinstance(ear.outcome(), torch.AcceleratorError)
         assert not engine.standing().ready
+        assert engine.standing().broken
         with pytest.raises(RuntimeError, match="started anew"):
             send(engine, Ear(WORK))
 

@@ -129,16 +129,22 @@ class Admission:
         self._aside = max(self._aside, self.meter.peak())
 
     def exhausted(self, count: int) -> None:
-        """A batch of so many did not fit."""
-        self.bound, self._well = max(1, min(self.bound, count) // 2), 0
+        """A batch of so many did not fit: the next is half as large. One alone that did not fit says nothing of how
+        many others would: the bound is halved all the same, but no more."""
+        together = self.bound if count == 1 else min(self.bound, count)
+        self.bound, self._well = max(1, together // 2), 0
         self.meter.clear()
 
 
+NO_MEMORY = ("can't allocate memory", "CUDA error: out of memory", "_STATUS_ALLOC_FAILED")
+"""What the CPU's allocator says, the driver's own, and the libraries for matrices and convolutions."""
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Told by torch's own class; on the CPU by what its allocator says."""
+    """Told by torch's own class, or by what is said where memory is taken past torch's allocator."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError, OutOfMemory)):
         return True
-    return isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
+    return isinstance(error, RuntimeError) and any(said in str(error) for said in NO_MEMORY)
 
 
 def is_fatal(error: BaseException) -> bool:

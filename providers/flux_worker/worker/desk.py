@@ -75,7 +75,15 @@ class Desk:
             return f"the model could not be loaded: {self._trouble}"
         if self._loaded is None:
             return "the model is being loaded"
-        return None if self._loaded[0].standing().ready else "the model is being warmed up"
+        now = self._loaded[0].standing()
+        if now.broken:
+            return "the device failed, and the worker must be started anew"
+        return None if now.ready else "the model is being warmed up"
+
+    @property
+    def broken(self) -> bool:
+        """Only a new process helps."""
+        return self._loaded is not None and self._loaded[0].standing().broken
 
     def open(self) -> tuple[Engine, Reader]:
         """Raises Refusal where no work is taken."""

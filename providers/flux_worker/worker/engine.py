@@ -57,7 +57,11 @@ class Limits:
 class StepEngine:
     """Implements `work.Engine`. Takes work from any thread; everything else happens in its own."""
 
-    def __init__(self, family: Family, model: Model, limits: Limits, meter: Meter) -> None:
+    def __init__(
+        self, family: Family, model: Model, limits: Limits, meter: Meter, settle: Callable[[], None] = lambda: None
+    ) -> None:
+        """`settle` is called in the engine's own thread, before anything else is."""
+        self._settle = settle
         self._family = family
         self._model = model
         self._limits = limits
@@ -121,6 +125,7 @@ class StepEngine:
                 batch_most=self._admission.bound,
                 memory_bytes=self._admission.meter.highest(),
                 expected_seconds=SECONDS_AT_FIRST if self._seconds is None else self._seconds,
+                broken=self._broken is not None,
             )
 
     def drain(self, seconds: float) -> None:
@@ -144,6 +149,7 @@ class StepEngine:
 
     def _work(self) -> None:
         try:
+            self._settle()
             self._warm()
         except Exception as error:
             self._broken = error

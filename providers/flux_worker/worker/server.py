@@ -149,7 +149,8 @@ class _Server:
         return JSONResponse({"object": "list", "data": [listed(reader.model, name) for name in reader.names[:1]]})
 
     async def health(self, request: Request) -> Response:
-        return Response()
+        """503 where whoever watches over it shall start it anew."""
+        return Response(status_code=503 if self._desk.broken else 200)
 
     async def ready(self, request: Request) -> Response:
         reason, engine = self._desk.why_not(), self._desk.engine

@@ -149,6 +149,8 @@ class Standing:
     """Of the device at its highest; 0 where that cannot be told."""
     expected_seconds: float
     """What a piece of work takes of late."""
+    broken: bool = False
+    """The device failed for good: nothing works until the process starts anew."""
 
 
 class Engine(Protocol):
