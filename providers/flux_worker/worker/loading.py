@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from typing import Any
 
 import diffusers
 import torch
+import transformers
+from diffusers.hooks import HookRegistry
 
 from providers.flux_worker.worker.caching import FirstBlocks
 from providers.flux_worker.worker.embeddings import Embeddings
@@ -14,7 +18,16 @@ from providers.flux_worker.worker.families.family import Family
 from providers.flux_worker.worker.folders import Folder, FolderError
 from providers.flux_worker.worker.options import MIB, OptionError, Options
 
+log = logging.getLogger("imagegate.worker")
+
 ENCODERS = ("text_encoder", "text_encoder_2")
+
+GRAPHS_MOST = 64
+"""Compiled forms of one kind of block. Batches of one and of several, each size until torch takes it for variable, and
+texts of two lengths are each one; beyond the limit, which is 8 otherwise, torch refuses to run at all."""
+
+DRIVER = "/dev/nvidiactl"
+"""There where a GPU's driver is."""
 
 
 def load_weights(folder: Folder, options: Options) -> Family:
@@ -25,8 +38,8 @@ def load_weights(folder: Folder, options: Options) -> Family:
         torch.set_num_threads(options.threads)
     if options.compile and folder.kind.architecture == "flux2-kv":
         raise OptionError(f"compile is not for {folder.kind.family}: its attention keeps state")
-    quantised = _quantisation(options, device)
-    pipe = _read(folder, _dtype(options, device), quantised)
+    dtype = _dtype(options, device)
+    pipe = _read(folder, dtype, _quantisation(options, device, dtype))
     pipe.set_progress_bar_config(disable=True)
     if options.offload:
         _offload(pipe, device)
@@ -42,8 +55,22 @@ def load_weights(folder: Folder, options: Options) -> Family:
     return load_family(pipe, folder.kind, device, embeddings, cache)
 
 
+def settle_thread(options: Options, device: Any) -> None:
+    """What torch keeps for each thread by itself, for the one that takes the steps."""
+    if device.type == "cuda" and device.index is not None:
+        torch.cuda.set_device(device)
+    if options.compile:
+        torch._dynamo.config.recompile_limit = GRAPHS_MOST
+        if options.quantisation != "none":
+            from torchao.quantization.utils import recommended_inductor_config_setter
+
+            recommended_inductor_config_setter()
+
+
 def _device(options: Options) -> str:
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if options.device is None and device == "cpu" and os.path.exists(DRIVER):
+        log.warning("this machine has a GPU, and torch %s cannot use it: work is done on the CPU", torch.__version__)
     try:
         kind = torch.device(device)
     except RuntimeError as error:
@@ -60,23 +87,35 @@ def _dtype(options: Options, device: str) -> Any:
     return getattr(torch, options.dtype or ("bfloat16" if device.startswith("cuda") else "float32"))
 
 
-def _quantisation(options: Options, device: str) -> Any:
+def _quantisation(options: Options, device: str, dtype: Any) -> Any:
+    """Scales for each token and each row: with one for a whole batch, a picture would depend on those beside it."""
     if options.quantisation == "none":
         return None
     if not device.startswith("cuda") or torch.cuda.get_device_capability(device) < (8, 9):
         raise OptionError("quantisation float8 needs a GPU of compute capability 8.9 or above (Ada, Hopper, Blackwell)")
+    if dtype is not torch.bfloat16:
+        raise OptionError(f"quantisation float8 needs dtype bfloat16, not {options.dtype}")
     try:
-        from torchao.quantization import Float8DynamicActivationFloat8WeightConfig
+        from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow
     except ImportError as error:
         raise OptionError("quantisation float8 needs the package torchao, which is not installed") from error
-    how = diffusers.TorchAoConfig(Float8DynamicActivationFloat8WeightConfig())
+    how = diffusers.TorchAoConfig(Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()))
     return diffusers.PipelineQuantizationConfig(quant_mapping={"transformer": how})
 
 
 def _read(folder: Folder, dtype: Any, quantised: Any) -> Any:
-    given = {} if quantised is None else {"quantization_config": quantised}
+    given: dict[str, Any] = {"dtype": dtype, "local_files_only": True}
+    if quantised is not None:
+        given["quantization_config"] = quantised
+    # FLUX.2-dev's processor also reads pictures, and needs torchvision for it; of it only the tokenizer is used.
+    plain = folder.kind.family == "FLUX.2-dev" and not transformers.utils.is_torchvision_available()
+    if plain:
+        given["tokenizer"] = None
     try:
-        pipe = diffusers.DiffusionPipeline.from_pretrained(folder.path, dtype=dtype, local_files_only=True, **given)
+        pipe = diffusers.DiffusionPipeline.from_pretrained(folder.path, **given)
+        if plain:
+            path = folder.path / "tokenizer"
+            pipe.register_modules(tokenizer=transformers.AutoTokenizer.from_pretrained(path, local_files_only=True))
     except (torch.OutOfMemoryError, MemoryError):
         raise
     except Exception as error:  # of any of four libraries, each of which has its own for files that do not fit
@@ -109,11 +148,24 @@ def _offload(pipe: Any, device: str) -> None:
             part, onload_device=onto, offload_device=torch.device("cpu"), offload_type="leaf_level",
             use_stream=onto.type == "cuda",
         )  # fmt: skip
+    untrace(pipe.transformer)
     pipe.vae.to(onto)
+
+
+def untrace(module: Any) -> None:
+    """Take the hooks away by which diffusers notes the order of all calls until the first whole pass ends, to fetch
+    leaves ahead: where blocks are called one by one no pass ever ends, and the notes grow with each step."""
+    for part in module.modules():
+        if hasattr(part, "_diffusers_hook"):
+            registry = HookRegistry.check_if_exists_or_initialize(part)
+            for name in ("layer_execution_tracker", "lazy_prefetch_group_offloading"):
+                if registry.get_hook(name) is not None:
+                    registry.remove_hook(name, recurse=False)
 
 
 def _set_attention(pipe: Any, backend: str) -> None:
     try:
         pipe.transformer.set_attention_backend(backend)
-    except (RuntimeError, ValueError, ImportError) as error:
-        raise OptionError(f"attention is {backend!r}, which cannot be used here: {error}") from error
+    except Exception as error:  # of diffusers, of a kernel's package, or of the hub that some are fetched from
+        said = " ".join(str(error).split())
+        raise OptionError(f"attention is {backend!r}, which cannot be used here: {said}") from error

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal, get_args
 
+from providers.flux_worker.words import SIDE_LEAST
 from providers.flux_worker.worker.folders import Folder, recognise
 from providers.flux_worker.worker.work import Model
 
 if TYPE_CHECKING:
     from providers.flux_worker.worker.engine import StepEngine
 
+log = logging.getLogger("imagegate.worker")
+
 Number = Literal["bfloat16", "float16", "float32"]
 Quantisation = Literal["none", "float8"]
 MIB = 1 << 20
+
+SMALLEST = ((SIDE_LEAST, SIDE_LEAST),)
+"""Stepped and decoded where no sizes are named: what cannot work at all is found before anybody waits."""
 
 
 class OptionError(Exception):
@@ -79,13 +87,21 @@ def load(options: Options) -> StepEngine:
     folder = recognise(options.model, download=options.download)
     from providers.flux_worker.worker.admission import CudaMeter, NoMeter
     from providers.flux_worker.worker.engine import Limits, StepEngine
-    from providers.flux_worker.worker.loading import load_weights
+    from providers.flux_worker.worker.loading import load_weights, settle_thread
 
     family = load_weights(folder, options)
     cuda = family.device.type == "cuda"
     limits = Limits(options.batch_most, 2 * options.batch_most, options.waiting_most)
-    engine = StepEngine(family, model_of(folder, options), limits, CudaMeter(str(family.device)) if cuda else NoMeter())
-    engine.start(options.sizes)
+    meter = CudaMeter(str(family.device)) if cuda else NoMeter()
+    engine = StepEngine(
+        family, model_of(folder, options), limits, meter, partial(settle_thread, options, family.device)
+    )
+    try:
+        engine.start(options.sizes or SMALLEST)
+    except Exception as error:
+        log.error("the first steps failed", exc_info=error)
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise OptionError(f"{folder.path} was loaded, and cannot take a step with these options: {said}") from error
     return engine
 
 
