@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 EXTRA = ("torch", "diffusers", "transformers")
 PORT = 8001
 GPUS_MOST = 64
+DRIVER = "/dev/nvidiactl"
+"""There where a GPU's driver is."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -199,7 +201,8 @@ def _options(args: argparse.Namespace) -> Options:
         return Options(
             model=args.model,
             download=args.download,
-            device=args.device,
+            # One process each of several GPUs: where one of them is not there, its process must not fall to the CPU.
+            device=args.device or ("cuda" if args.gpus > 1 and os.path.exists(DRIVER) else None),
             dtype=args.dtype,
             compile=args.compile,
             sizes=args.sizes,

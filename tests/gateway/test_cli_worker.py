@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import subprocess
 import sys
@@ -115,3 +116,18 @@ def test_words_that_mean_nothing_are_refused(words: str, capsys: pytest.CaptureF
         main(["worker", "--model", "x", *words.split()])
     assert ended.value.code == 2
     assert "accepted" in capsys.readouterr().err or "seconds" in words
+
+
+def test_each_of_several_gpus_is_one_and_not_the_cpu(
+    installed: list[Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    parser = argparse.ArgumentParser()
+    command.add_arguments(parser)
+    driver = tmp_path / "nvidiactl"
+    monkeypatch.setattr(command, "DRIVER", str(driver))
+    words = ["--model", "x", "--gpus", "2"]
+    assert command._options(parser.parse_args(words)).device is None
+    driver.touch()
+    assert command._options(parser.parse_args(words)).device == "cuda"
+    assert command._options(parser.parse_args([*words, "--device", "cpu"])).device == "cpu"
+    assert command._options(parser.parse_args(["--model", "x"])).device is None
