@@ -6,8 +6,9 @@ The offsets in such a file are absolute, so metadata is not taken out but made n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 from normalization.pictures.containers.boxes import Box, Fields, boxes, children, inside
 from normalization.pictures.containers.items import FULL, Items, items
@@ -54,7 +55,7 @@ def read(data: bytes, limits: Limits) -> Header:
     return replace(
         header,
         manifest=any(_is_manifest(data, box) for box in top),
-        passable=header.passable and not _is_open(data, top) and (listed is None or _can_cut(listed)),
+        passable=header.passable and not _is_open(data, top) and (listed is None or _can_cut(listed, top)),
     )
 
 
@@ -189,18 +190,28 @@ def _texts(listed: Items) -> Iterator[int]:
     return (identity for identity, (kind, _) in listed.kinds.items() if kind in TEXT_ITEMS)
 
 
-def _can_cut(listed: Items) -> bool:
-    """Whether every text's bytes are known to be its own."""
+def _can_cut(listed: Items, top: list[Box]) -> bool:
+    """Whether every text's bytes are known to be its own, in the only list of items that there is."""
     texts = set(_texts(listed))
-    pixels = [extent for identity, place in listed.places.items() if identity not in texts for extent in place.extents]
-    for identity in texts:
-        place = listed.places.get(identity)
-        if place is None or not place.known:
-            return False
-        for start, end in place.extents:
-            if any(start < stop and begin < end for begin, stop in pixels):
-                return False
-    return True
+    if any(identity not in listed.places or not listed.places[identity].known for identity in texts):
+        return False
+    if sum(box.name == b"meta" for box in top) > 1:
+        return False
+    wiped = _spans(listed, texts)
+    kept = _spans(listed, listed.places.keys() - texts)
+    return all(before[1] <= after[0] for before, after in pairwise(sorted([*wiped, *kept])))
+
+
+def _spans(listed: Items, identities: Iterable[int]) -> list[tuple[int, int]]:
+    """Where the bytes of these items lie, in order, those that touch or overlap as one: thousands of items may name
+    the same bytes, which are looked at and wiped once."""
+    spans: list[tuple[int, int]] = []
+    for start, end in sorted(extent for identity in identities for extent in listed.places[identity].extents):
+        if spans and start <= spans[-1][1]:
+            spans[-1] = spans[-1][0], max(spans[-1][1], end)
+        elif end > start:
+            spans.append((start, end))
+    return spans
 
 
 def _wipe(wiped: bytearray, data: bytes, box: Box) -> None:
@@ -209,11 +220,12 @@ def _wipe(wiped: bytearray, data: bytes, box: Box) -> None:
         _free(wiped, box)
     elif box.name == b"meta":
         listed = items(data, box)
-        for identity in _texts(listed):
+        texts = list(_texts(listed))
+        for identity in texts:
             at = listed.kinds[identity][1]
             wiped[at : at + 4] = b"skip"
-            for start, end in listed.places[identity].extents:
-                wiped[start:end] = bytes(end - start)
+        for start, end in _spans(listed, texts):
+            wiped[start:end] = bytes(end - start)
     elif box.name == b"moov":
         for part in inside(data, box):
             texts = inside(data, part) if part.name == b"trak" else iter([part])

@@ -10,6 +10,8 @@ from normalization.pictures.refusal import unreadable
 
 ITEMS_MOST = 4096
 """A picture of 64 x 64 tiles."""
+TIES_MOST = 16 * ITEMS_MOST
+"""Of properties to items: a tile has about five."""
 FULL = 4
 """Bytes of a full box's version and flags."""
 
@@ -116,9 +118,14 @@ def _tied(data: bytes, ipma: Box) -> dict[int, tuple[int, ...]]:
     version, flags = fields.full()
     wide = flags & 1
     tied = {}
+    left = TIES_MOST
     for _ in range(_few(fields.number(4))):
         identity = fields.number(4 if version else 2)
+        count = fields.number(1)
+        left -= count
+        if left < 0:
+            raise unreadable(f"its items have more than {TIES_MOST} properties")
         # The top bit says that the property is essential; the rest is its place in the list.
-        indexes = [fields.number(2) & 0x7FFF if wide else fields.number(1) & 0x7F for _ in range(fields.number(1))]
+        indexes = [fields.number(2) & 0x7FFF if wide else fields.number(1) & 0x7F for _ in range(count)]
         tied[identity] = tuple(indexes)
     return tied

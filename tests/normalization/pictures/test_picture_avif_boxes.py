@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from normalization.pictures.containers import avif
 from normalization.pictures.header import Header
 from normalization.pictures.inspect import inspect
 from normalization.pictures.refusal import BadPicture
-from normalization.pictures.sanitize import passes, sanitize
+from normalization.pictures.sanitize import passes, sanitize, strip
 from normalization.vocabulary import Format, Size
 from tests.normalization.pictures.making import CANARY, box, exif, noise, number, opened, written
 
@@ -135,6 +136,35 @@ def test_a_text_whose_bytes_are_not_known_cannot_be_cut(places: bytes) -> None:
     assert not passes(inspect(whole(meta(SIZE, kinds=(b"av01", b"Exif"), places=places))))
 
 
+def test_a_second_list_of_items_is_trusted_with_nothing() -> None:
+    """It names a text that lies nowhere; another would name the pixels."""
+    other = meta(SIZE, kinds=(b"av01", b"Exif"), places=located([(0, 5)]))
+    data = FTYP + meta(SIZE) + other + box(b"mdat", PIXELS)
+    header = inspect(data)
+    assert not passes(header)
+    assert strip(data, header) is data
+
+
+def test_what_thousands_of_texts_name_is_wiped_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    count, text = 2000, SECRET * 1000
+    kinds = (b"av01", *(b"Exif",) * count)
+    at = len(FTYP) + len(meta(SIZE, kinds=kinds, places=located([(0, 0)] * (count + 1)))) + 8
+    of_text = at + len(PIXELS)
+    places = located([(at, len(PIXELS)), *[(of_text + each % 7, len(text) - each % 7) for each in range(count)]])
+    data = whole(meta(SIZE, kinds=kinds, places=places), text)
+    wiped = 0
+
+    def counted(of: int | bytearray) -> bytes:
+        nonlocal wiped
+        wiped += of if isinstance(of, int) else 0
+        return bytes(of)
+
+    monkeypatch.setattr(avif, "bytes", counted, raising=False)
+    kept = sanitize(data, inspect(data))
+    assert kept.endswith(PIXELS + bytes(len(text)))
+    assert wiped <= len(data)
+
+
 def test_a_file_whose_last_box_is_open_cannot_be_told_from_its_tail() -> None:
     data = FTYP + meta(SIZE) + number(0) + b"mdat" + PIXELS
     assert not passes(inspect(data))
@@ -204,6 +234,10 @@ MANY = number(5000, 2)
         pytest.param(whole(meta(SIZE).replace(b"infe\2", b"infe\1")), id="item without type"),
         pytest.param(whole(meta(SIZE).replace(b"infe", b"infx")), id="item that is none"),
         pytest.param(whole(meta(SIZE, kinds=(b"av01",) * 4200)), id="too many items"),
+        pytest.param(
+            whole(meta(SIZE, tied=box(b"ipma", number(0), number(300), (b"\0\1\xff" + b"\1" * 255) * 300))),
+            id="too many ties",
+        ),
         pytest.param(whole(meta(SIZE, more=b"\xff" * 12)), id="child that does not fit"),
         pytest.param(whole(meta(SIZE, more=b"\0\0")), id="child that is none"),
         pytest.param(whole(meta(SIZE, more=number(4) + b"what")), id="child shorter than its header"),
