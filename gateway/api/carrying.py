@@ -14,7 +14,7 @@ from starlette.requests import Request
 from gateway.api.account import Account, account
 from gateway.api.answer import Hosted, progress_headers
 from gateway.api.callers import Caller
-from gateway.api.telling import Parting, Told, line_of
+from gateway.api.telling import Parting, Told, away, line_of
 from gateway.container import Services
 from gateway.jobs import Job, Visit
 from gateway.journal import Claim, Journal
@@ -44,7 +44,7 @@ async def begun(
             state.late_headers = None
             await services.dispatcher.affording.check(order)
             state.headers["x-generation-id"] = order.generation_id
-            job, visit = services.start_job(order), Visit(request.is_disconnected)
+            job, visit = services.start_job(order), Visit(away(request))
             job.visits.add(visit)
             if claim is not None:
                 services.journal.fulfil(claim, job)

@@ -18,9 +18,9 @@ from gateway.api.callers import base_url
 from gateway.api.carrying import failed, parting
 from gateway.api.responses.writing import StoredJson, base64_of
 from gateway.api.sse import HEADERS, KEEP_ALIVE, KEEP_ALIVE_SECONDS
-from gateway.api.telling import Parting, Told
+from gateway.api.telling import Parting, Told, away
 from gateway.container import Services
-from gateway.jobs import Finished, Job, Visit
+from gateway.jobs import Finished, Gone, Job, Visit
 from gateway.outcome import Answer, Link, Piece
 from gateway.services.generations import Generation, KeptAnswer, KeptError, KeptPieces
 from gateway.services.storage import Stored
@@ -67,28 +67,31 @@ async def replayed(request: Request, services: Services, found: Job | Generation
 async def _ended(request: Request, services: Services, record: Generation) -> Generation:
     """The generation once it has ended, or as it is when the client has left or has waited for long enough."""
     deadline = time.monotonic() + services.settings.server.deadline_seconds
+    gone = away(request)
     while record.status == "running" and time.monotonic() < deadline:
-        if await _leaves(request, PEER_SECONDS):
+        if await _leaves(gone, PEER_SECONDS):
             await services.journal.let_go(record.new.id)
-            break
+            if await request.is_disconnected():
+                break
+            gone = request.is_disconnected  # it has ended its side alone, and may still read
         # What another replica works on cannot be looked at while Redis is away; the work goes on all the same.
         with contextlib.suppress(StateUnavailable):
             record = await services.journal.generations.find(record.new.id, record.new.key_name) or record
     return record
 
 
-async def _leaves(request: Request, seconds: float) -> bool:
+async def _leaves(gone: Gone, seconds: float) -> bool:
     """Whether the client leaves within so many seconds. It is seen soon: its library's next try may be on its way."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        if await request.is_disconnected():
+        if await gone():
             return True
         await asyncio.sleep(LEAVING_SECONDS)
     return False
 
 
 async def _attached(request: Request, services: Services, job: Job) -> ASGIApp:
-    visit = Visit(request.is_disconnected)
+    visit = Visit(away(request))
     job.visits.add(visit)
     job.claimed = False  # the visit says from here on whether somebody waits
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.api.account import account
 from gateway.api.answer import JsonPieces
-from gateway.jobs import Visit
+from gateway.jobs import Gone, Visit
 from gateway.outcome import Piece
 
 Reached = Callable[[bool], Awaitable[None]]
@@ -48,6 +48,8 @@ class Line(Protocol):
 
     words: int
     """Times that the client has said something."""
+    parted: bool
+    """The client has ended its side: it says nothing more, and may be gone."""
 
     @property
     def over(self) -> bool:
@@ -77,6 +79,17 @@ def words_on(scope: Scope) -> int:
     """Times that the client of a request has said something on its connection."""
     line = line_of(scope)
     return 0 if line is None else line.words
+
+
+def away(request: Request) -> Gone:
+    """Tells whether the client of a request is gone, or may be: one that has ended its side of the connection is given
+    its answer all the same, but a retry need not wait until that is certain to find what it left."""
+
+    async def gone() -> bool:
+        line = line_of(request.scope)
+        return (line is not None and line.parted) or await request.is_disconnected()
+
+    return gone
 
 
 @dataclass(frozen=True, slots=True)

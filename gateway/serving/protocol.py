@@ -24,6 +24,7 @@ from gateway.config.limits import Limits
 from gateway.serving.door import LINGERING_MOST, Door
 from gateway.serving.heads import Head, check, check_size, too_long
 from gateway.serving.pace import Pace
+from gateway.serving.parted import Opened, Parted
 from gateway.serving.refusals import refusal
 from gateway.serving.unframed import unframed
 from gateway.serving.unsent import Line, unsent
@@ -85,6 +86,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unsent = 0
         self._cut = False
         self._line: Line
+        self._parted: Parted | None = None
 
     # ---- the connection
 
@@ -112,11 +114,28 @@ class GuardedProtocol(HttpToolsProtocol):
             self._going.cancel()
             self._going = None
         self._unset_keepalive_if_required()
+        if self._parted is not None:
+            self._parted.end()
         self._line.lost(exc, cut=self._cut)
         super().connection_lost(exc)
         running = self._running
         if running is not None and not running.response_complete:  # uvicorn tells only the request that came last
             _silence(running)
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn always lets go
+        """The client ends its side: whether the connection stays open, because what it asked for in full is still to be
+        answered, and it may still read."""
+        running = self._running
+        if running is None or running.response_complete or self._receiving or self._begun or self._lingers:
+            return False
+        self.cycle.keep_alive = False
+        self._line.parted = True
+        opened = None
+        if not running.response_started:
+            opened = Opened(self.transport)
+            running.transport = opened  # type: ignore[assignment]
+        self._parted = Parted(self.transport, self._abort, opened)
+        return True
 
     def shutdown(self) -> None:
         self._line.hurry()

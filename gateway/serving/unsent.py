@@ -57,6 +57,8 @@ class Line:
         self._then: list[Callable[[], Awaitable[None]]] = []
         self.words = 0
         """Times that the client has said something."""
+        self.parted = False
+        """The client has ended its side: it says nothing more, and may be gone."""
 
     @property
     def over(self) -> bool:
