@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import queue
+import re
 import threading
 from collections.abc import Iterator, MutableMapping
 from datetime import UTC, datetime
@@ -186,6 +187,14 @@ _STANDARD: Final = frozenset(logging.LogRecord("", 0, "", 0, "", (), None).__dic
 
 
 def _for_people(logger: object, method: str, event: Event) -> Event:
-    """What structlog's renderer for people looks for under names of its own."""
+    """What structlog's renderer for people looks for under names of its own. What steers a terminal is spelled out: a
+    provider's words may hold it."""
     event["timestamp"] = event.pop("time")
+    for name in ("event", "exception"):
+        if isinstance(event.get(name), str):
+            event[name] = _STEERING.sub(lambda found: repr(found[0])[1:-1], event[name])
     return event
+
+
+_STEERING: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters but for the ends of lines and tabs, and what turns the direction of text."""

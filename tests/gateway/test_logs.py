@@ -52,6 +52,23 @@ def test_a_record_is_one_json_object_with_the_request_that_it_is_about() -> None
     assert "request_id" not in second
 
 
+def test_what_a_stranger_says_steers_no_terminal() -> None:
+    stream = io.StringIO()
+    hostile = "\x1b[2J\x1b]0;title\x07 \x9b31m \u202egnp.exe\r"
+    with logging_to(stream, Logs(format="text")):
+        log = logging.getLogger("imagegate.somewhere")
+        log.warning("attempt failed: %s", hostile, extra={"path": hostile})
+        log.error("not reloaded:\nfirst mistake\n\tsecond mistake \u00e9\u00a0\U0001f600")
+        try:
+            raise RuntimeError(hostile)
+        except RuntimeError:
+            log.exception("unexpected")
+    written = stream.getvalue()
+    assert not set("\x1b\x07\x9b\u202e\r") & set(written)
+    assert written.count(r"\x1b[2J") == 3
+    assert "not reloaded:\nfirst mistake\n\tsecond mistake \u00e9\u00a0\U0001f600" in written
+
+
 def test_a_traceback_stays_in_its_line() -> None:
     with lines() as found:
         try:
