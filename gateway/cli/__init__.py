@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol, cast
+from typing import NoReturn, Protocol, TextIO, cast
 
 from gateway.cli.failure import CommandFailed
 from normalization.errors import ConfigurationError, ImagegateError
@@ -82,17 +82,22 @@ def reported(run: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone: keep the interpreter from complaining when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go(sys.stdout)
         return FAILED
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{PROGRAM}: {where}{error.strerror or error}", FAILED)
+    finally:
+        _let_go(sys.stderr)
     return code
 
 
 def _run(given: Sequence[str]) -> int:
     chosen = next((word for word in given if not word.startswith("-")), None)
+    if chosen == "serve":
+        from gateway.cli import early_signals
+
+        early_signals.hold()
     parser = _Parser(prog=PROGRAM, description="A self-hosted gateway for image generation.")
     parser.add_argument("--version", action="store_true", help="print the versions of this program and its codecs")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -116,6 +121,17 @@ def _run(given: Sequence[str]) -> int:
     if args.command is None:
         parser.error(f"a command is missing: {', '.join(COMMANDS)}")
     return COMMANDS[args.command].load().run(args)
+
+
+def _let_go(stream: TextIO | None) -> None:
+    """Where whoever read it has gone: keep the interpreter, which writes what is left at its end, from failing. None:
+    it was closed from the beginning."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _say(message: str, code: int) -> int:

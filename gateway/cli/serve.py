@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import signal
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
 
+from gateway.cli import early_signals
 from gateway.cli.configuration import add_config, print_warnings, settings_of
 from gateway.cli.failure import CommandFailed
 from gateway.cli.open_files import allow
@@ -36,8 +35,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = _overridden(settings_of(args), args)
     print_warnings(settings)
-    # Until uvicorn takes over, and when it hands the signal back after a graceful end, SIGTERM is an ordinary exit.
-    signal.signal(signal.SIGTERM, _stopped)
     with logging_to(sys.stderr, settings.logs):
         if args.workers > 1:
             return _serve_together(settings, args)
@@ -67,7 +64,7 @@ def _serve(settings: Settings, listener: socket.socket, read: Callable[[], Setti
 
     def ready() -> None:
         heap.settle()
-        print(_greeting(settings, address), flush=True)
+        _greet(settings, address)
 
     hooks = Hooks(ready=ready, reload=reload)
     serving = server(watched, settings, services.jobs, hooks)
@@ -94,7 +91,7 @@ def _serve_together(settings: Settings, args: argparse.Namespace) -> int:
     with listener_on(settings.server.host, settings.server.port) as listener:
         address = address_of(settings.server.host, listener.getsockname()[1])
         hooks = Hooks(
-            ready=lambda: print(_greeting(settings, address), flush=True),
+            ready=lambda: _greet(settings, address),
             read=lambda: _read_anew(settings, args),
             reloaded=_reloaded,
         )
@@ -153,6 +150,11 @@ def listener_on(host: str, port: int) -> socket.socket:
     return listener
 
 
+def _greet(settings: Settings, address: str) -> None:
+    print(_greeting(settings, address), flush=True)
+    early_signals.repeat()
+
+
 def _greeting(settings: Settings, address: str) -> str:
     """One line: where, what, and how people and clients get there."""
     names = list(settings.models)
@@ -180,7 +182,3 @@ def _workers(text: str) -> int:
     if int(text) > 1 and sys.platform == "win32":
         raise argparse.ArgumentTypeError(f"{text}: several processes cannot share a socket on Windows; accepted: 1")
     return int(text)
-
-
-def _stopped(*_: Any) -> NoReturn:
-    sys.exit(0)

@@ -46,9 +46,10 @@ def run(*argv: str) -> int:
 
 @pytest.fixture
 def _signals() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for each, handler in before.items():
+        signal.signal(each, handler)
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, *, end: int | None = None, error: BaseException | None = None) -> None:

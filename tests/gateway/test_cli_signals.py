@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import httpx
+import pytest
 
 from tests.simulators import openai_simulator
 
@@ -92,6 +93,58 @@ def test_what_waits_for_a_restart_is_named(tmp_path: Path) -> None:
         config.write_text(given)
         gateway.process.send_signal(signal.SIGHUP)
         assert "reloaded" in next(line for line in gateway.err), "as it was at the start, nothing waits"
+
+
+@contextmanager
+def starting(config: Path) -> Iterator[subprocess.Popen[str]]:
+    """A gateway that cannot begin before somebody writes into its configuration, which is a pipe."""
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--config", str(config), "--port", "0"]
+    with subprocess.Popen(  # noqa: S603
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "UPSTREAM_KEY": "k"}
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_hung_up_on_before_it_serves_it_lives_and_reads_the_file_anew_then(tmp_path: Path) -> None:
+    config, whole = tmp_path / "c.yaml", tmp_path / "whole.yaml"
+    given = {"data": tmp_path / "data", "url": "http://127.0.0.1:9/v1"}
+    whole.write_text(CONFIG.format(**given, more=ANOTHER))
+    os.mkfifo(config)
+    with starting(config) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        with config.open("w") as pipe:
+            process.send_signal(signal.SIGHUP)
+            whole.replace(config)
+            pipe.write(CONFIG.format(**given, more=""))
+        greeting = re.search(r"http://\S+", process.stdout.readline())
+        assert greeting is not None
+        assert "not reloaded" not in next(line for line in process.stderr if "reloaded" in line)
+        models = {model["id"] for model in httpx.get(f"{greeting[0]}/v1/models").json()["data"]}
+        assert models == {"m", "another"}
+
+
+def test_told_to_end_before_it_serves_it_ends_well(tmp_path: Path) -> None:
+    config = tmp_path / "c.yaml"
+    os.mkfifo(config)
+    with starting(config) as process, config.open("w"):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_it_ends_well_where_nobody_reads_its_log_any_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # with it nothing is left to be written at the end
+    config = tmp_path / "c.yaml"
+    config.write_text(CONFIG.format(data=tmp_path / "data", url="http://127.0.0.1:9/v1", more=""))
+    config.write_text(f"{config.read_text()}limits: {{drain_unready_seconds: 0.01}}\n")
+    with serving(config) as gateway:
+        gateway.err.close()
+        assert gateway.models() == {"m"}
+        gateway.process.terminate()
+        assert gateway.process.wait(20) == 0
 
 
 EXPOSED = """
