@@ -79,6 +79,14 @@ def _add_engine(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--offload", action="store_true", help="keep weights in main memory while they are not needed")
     group.add_argument("--batch", metavar="N", type=_whole(1, 64), default=4, help="pictures that share a step (4)")
     group.add_argument("--queue", metavar="N", type=_whole(0, 10_000), default=16, help="pictures that may wait (16)")
+    group.add_argument(
+        "--fast-threshold", metavar="F", type=_share, default=0.12,
+        help="for requests of quality `fast`: what share a first block's change may differ by for a step to be "
+        "taken from the one before, 0 for never (0.12)",
+    )  # fmt: skip
+    group.add_argument(
+        "--embeddings", metavar="MIB", type=_whole(0, 1 << 20), default=256, help="of encoded prompts to keep (256)"
+    )
     group.add_argument("--threads", metavar="N", type=_whole(1, 1024), help="of torch, on a CPU (its own choice)")
 
 
@@ -212,6 +220,8 @@ def _options(args: argparse.Namespace) -> Options:
             batch_most=args.batch,
             waiting_most=args.queue,
             threads=args.threads,
+            fast_threshold=args.fast_threshold,
+            embeddings_mib=args.embeddings,
         )
     except OptionError as wrong:
         raise ConfigurationError(f"imagegate worker: {wrong}") from None
@@ -231,6 +241,12 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _share(text: str) -> float:
+    if not re.fullmatch(r"0?\.\d+|[01](\.0*)?", text):
+        raise argparse.ArgumentTypeError(f"{text!r}; accepted: 0 to 1")
+    return float(text)
 
 
 def _seconds(text: str) -> float:

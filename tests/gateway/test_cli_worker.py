@@ -82,10 +82,14 @@ def test_its_help_loads_neither_torch_nor_a_server() -> None:
 def test_what_is_said_is_what_is_served(installed: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORKER_KEY", "k-1")
     words = "--model /models/klein --name klein --host 0.0.0.0 --api-key-env WORKER_KEY --sizes 1024x1024,512x768"
-    assert main(["worker", *words.split(), "--batch", "8", "--queue", "3", "--validation-status", "400"]) == 0
+    assert main(["worker", *words.split(), "--batch", "8", "--queue", "3", "--validation-status", "400",
+                 "--fast-threshold", "0.5", "--embeddings", "0"]) == 0  # fmt: skip
     ((_, serving, options),) = installed
     assert (serving.name, serving.key, serving.bounds.validation_status) == ("klein", "k-1", 400)
-    assert options == Options("/models/klein", sizes=((1024, 1024), (512, 768)), batch_most=8, waiting_most=3)
+    assert options == Options(
+        "/models/klein", sizes=((1024, 1024), (512, 768)), batch_most=8, waiting_most=3, fast_threshold=0.5,
+        embeddings_mib=0,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -110,7 +114,10 @@ def test_an_open_worker_is_one_by_its_own_word(installed: list[Any]) -> None:
     assert installed[0][1].key is None
 
 
-@pytest.mark.parametrize("words", ["--sizes 100x100", "--sizes 1024", "--port 70000", "--batch 0", "--drain-seconds x"])
+@pytest.mark.parametrize(
+    "words",
+    ["--sizes 100x100", "--sizes 1024", "--port 70000", "--batch 0", "--drain-seconds x", "--fast-threshold 1.5"],
+)
 def test_words_that_mean_nothing_are_refused(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["worker", "--model", "x", *words.split()])

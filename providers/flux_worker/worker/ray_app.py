@@ -55,6 +55,8 @@ class Arguments(BaseModel):
     batch: Annotated[int, Field(ge=1, le=64)] = 4
     queue: Annotated[int, Field(ge=0, le=10_000)] = 16
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
+    fast_threshold: Annotated[float, Field(ge=0, le=1)] = 0.12
+    embeddings: Annotated[int, Field(ge=0)] = 256
     pixels: Annotated[int, Field(ge=128 * 128, le=10**9)] = BOUNDS.pixels
     steps: Annotated[int, Field(ge=1, le=10_000)] = BOUNDS.steps
     images: Annotated[int, Field(ge=1, le=1000)] = BOUNDS.images
@@ -97,6 +99,8 @@ class Arguments(BaseModel):
             batch_most=self.batch,
             waiting_most=self.queue,
             threads=self.threads,
+            fast_threshold=self.fast_threshold,
+            embeddings_mib=self.embeddings,
         )
 
     def serving(self, environment: Mapping[str, str]) -> Serving:
