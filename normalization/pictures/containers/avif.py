@@ -220,11 +220,11 @@ def _wipe(wiped: bytearray, data: bytes, box: Box) -> None:
         _free(wiped, box)
     elif box.name == b"meta":
         listed = items(data, box)
-        texts = list(_texts(listed))
-        for identity in texts:
+        identities = list(_texts(listed))
+        for identity in identities:
             at = listed.kinds[identity][1]
             wiped[at : at + 4] = b"skip"
-        for start, end in _spans(listed, texts):
+        for start, end in _spans(listed, identities):
             wiped[start:end] = bytes(end - start)
     elif box.name == b"moov":
         for part in inside(data, box):
