@@ -136,7 +136,9 @@ def build_backends(
     old = before or {}
     sharing = sharing or Alone()
     # First what may be refused: nothing that is in force is touched by a configuration that is not taken over.
-    adapters = {name: _adapter(name, entry, settings) for name, entry in settings.providers.items()}
+    adapters = {
+        name: adapter_of(name, entry, _webhook_url(name, entry, settings)) for name, entry in settings.providers.items()
+    }
     made = {}
     for name, adapter in adapters.items():
         counts = _remembered(old[name]) if name in old else _counts(name, settings.limits, sharing)
@@ -167,7 +169,8 @@ def _webhook_url(name: str, entry: ProviderEntry, settings: Settings) -> str | N
     return f"{base.rstrip('/')}/webhooks/{name}"
 
 
-def _adapter(name: str, entry: ProviderEntry, settings: Settings) -> Provider:
+def adapter_of(name: str, entry: ProviderEntry, webhook_url: str | None = None) -> Provider:
+    """The adapter of a provider's entry. Raises ConfigurationError where its kind cannot do with the entry."""
     return PROVIDERS[entry.type](
         Options(
             name=name,
@@ -176,7 +179,7 @@ def _adapter(name: str, entry: ProviderEntry, settings: Settings) -> Provider:
             extras=entry.extras,
             edits=entry.edits,
             profile=entry.profile,
-            webhook_url=_webhook_url(name, entry, settings),
+            webhook_url=webhook_url,
         )
     )
 

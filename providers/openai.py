@@ -23,6 +23,7 @@ from normalization.rules import ROWS, Count, Output, Profile, Row, Way, same, un
 from normalization.vocabulary import Behavior, Format
 from providers.base import Done, Failed, FilePart, Inline, Options, Reply, Traits, WireReply, WireRequest
 from providers.failures import bad_response, failure
+from providers.forms import written
 from providers.replies import images_of, mapping, read_object, usage_of
 from providers.rows import THREE_SIZES, as_field, gpt_image_grid, lacking, quality_words
 
@@ -223,26 +224,10 @@ def _edit_as_json(call: Call) -> Mapping[str, Any]:
 
 def _edit_as_form(call: Call) -> Iterator[tuple[str, str] | FilePart]:
     """Text fields, then files, by the names of OpenAI's own clients: `image` for one and `image[]` for several."""
-    for name, value in call.payload.items():
-        yield from _fields(name, value)
+    yield from written(call.payload)
     several = len(call.pictures) > 1
     for number, picture in enumerate(call.pictures, 1):
         filename = f"image-{number}" if several else "image"
         yield FilePart("image[]" if several else "image", f"{filename}.{picture.format.extension}", picture)
     if call.mask is not None:
         yield FilePart("mask", f"mask.{call.mask.format.extension}", call.mask)
-
-
-def _fields(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    """A JSON value as text fields, as OpenAI's own clients write it: `a[b]` for what is inside an object, `a[]` for
-    what is inside an array, `true`; null is left out."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _fields(f"{name}[{key}]", inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from _fields(f"{name}[]", inner)
-    elif isinstance(value, bool):
-        yield name, "true" if value else "false"
-    elif value is not None:
-        yield name, str(value)

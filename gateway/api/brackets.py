@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from normalization.errors import InvalidValue
@@ -40,23 +40,6 @@ def nested(fields: Iterable[tuple[str, str]]) -> dict[str, Any]:
             raise InvalidValue(f"{name[:100]}: at most {DEPTH_MOST} brackets are accepted", param=name[:100])
         _put(body, [found[1], *path], scalar(value), name)
     return body
-
-
-def written(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The fields that an object is written as, as official clients do it; null is left out."""
-    for name, value in body.items():
-        yield from _written(name, value)
-
-
-def _written(name: str, value: Any) -> Iterator[tuple[str, str]]:
-    if isinstance(value, Mapping):
-        for key, part in value.items():
-            yield from _written(f"{name}[{key}]", part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _written(f"{name}[]", part)
-    elif value is not None:
-        yield name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def scalar(text: str) -> Any:

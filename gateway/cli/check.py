@@ -33,23 +33,10 @@ def run(args: argparse.Namespace) -> int:
 
 def judged(settings: Settings) -> list[dict[str, Any]]:
     """Each model's routes, each with the behaviour of every parameter."""
+    from gateway.backends import adapter_of
     from normalization.capabilities import behaviors
-    from providers.base import Options
-    from providers.registry import PROVIDERS
 
-    adapters = {
-        name: PROVIDERS[entry.type](
-            Options(
-                name=name,
-                rename=entry.rename,
-                drop=entry.drop,
-                extras=entry.extras,
-                edits=entry.edits,
-                profile=entry.profile,
-            )
-        )
-        for name, entry in settings.providers.items()
-    }
+    adapters = {name: adapter_of(name, entry) for name, entry in settings.providers.items()}
     return [
         {
             "name": name,

@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 import orjson
 
 from gateway.api.answer import described
-from gateway.api.brackets import written
 from gateway.config.model import Settings
 from gateway.container import Services
 from gateway.ordering import Asked
@@ -24,6 +23,7 @@ from normalization.errors import BadUpstreamResponse, ImagegateError, UpstreamUn
 from normalization.pictures.sniff import sniff
 from normalization.vocabulary import Format, Held, Picture, Size
 from providers.base import Broken, FilePart, WireReply, WireRequest
+from providers.forms import written
 from providers.replies import decode_base64, text
 from providers.transport import Target, Transport
 

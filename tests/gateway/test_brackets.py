@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.api.brackets import nested, scalar, written
+from gateway.api.brackets import nested, scalar
 from normalization.errors import InvalidValue
+from providers.forms import written
 
 
 def test_what_openais_python_client_writes_is_read_back() -> None:
