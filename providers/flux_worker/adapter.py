@@ -223,9 +223,9 @@ class FluxWorker:
         return Shown(index, step, steps, _preview(told.get("partial_image_b64")))
 
     def read(self, reply: WireReply, sent: WireRequest, call: Call) -> Reply:
-        if streamed(reply.headers):
-            reply = _unwrapped(reply)
         body = read_object(reply.body)
+        if streamed(reply.headers):
+            reply = _unwrapped(reply, body)
         if not 200 <= reply.status < 300 or (body is not None and isinstance(body.get("error"), dict)):
             return self._failed(reply)
         if body is not None and isinstance(body.get("response"), dict):
@@ -265,9 +265,9 @@ def _message(call: Call) -> Mapping[str, Any]:
     return {"role": "user", "content": [*pictures, {"type": "input_text", "text": call.payload["input"]}]}
 
 
-def _unwrapped(reply: WireReply) -> WireReply:
+def _unwrapped(reply: WireReply, body: Mapping[str, Any] | None) -> WireReply:
     """The reply whose data a stream's last event is: an error after the first event tells its status inside."""
-    status = (read_object(reply.body) or {}).get("status")
+    status = (body or {}).get("status")
     if not isinstance(status, int) or not 400 <= status < 600:
         return reply
     return replace(reply, status=status)
