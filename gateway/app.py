@@ -13,6 +13,7 @@ from gateway.admin import configuration
 from gateway.admin import health as operator_health
 from gateway.admin import jobs as operator_jobs
 from gateway.admin import usage as operator_usage
+from gateway.admin.entering import answer_entering
 from gateway.api import files, generations, health, images, metrics, models, openapi, webhooks
 from gateway.api.authority import Guarded, refuse_undeclared
 from gateway.api.front import Front, Refusals, http_exception
@@ -83,6 +84,7 @@ def create_app(settings: Settings, sharing: Sharing | None = None) -> Starlette:
     refuse_undeclared(ROUTES)
     services = Services(settings, restored, sharing)
     operator_health.answer_surveys(services)
+    answer_entering(services)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

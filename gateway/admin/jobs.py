@@ -8,6 +8,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from gateway.admin.entering import entered
 from gateway.container import Services
 from gateway.services.attempts import Attempt
 from normalization.errors import InvalidValue
@@ -22,6 +23,7 @@ async def jobs(request: Request) -> JSONResponse:
     if state is not None and state not in STATES:
         raise InvalidValue(f"state: {state[:100]!r} is none of {', '.join(STATES)}", param="state")
     now = time.time()
+    await entered(services)
     found = await services.state.ledger.unsettled(state)
     return JSONResponse({"jobs": [_job(attempt, now) for attempt in found]})
 

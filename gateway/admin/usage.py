@@ -14,6 +14,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.admin.entering import entered
 from gateway.container import Services
 from gateway.services.ledger import Group, Row
 from normalization.errors import InvalidValue
@@ -38,6 +39,7 @@ async def usage(request: Request) -> Response:
     query = request.query_params
     group, format = _one_of(query, "group_by", GROUPS), _one_of(query, "format", FORMATS)
     begin, end = span_of(query, time.time())
+    await entered(services)
     sums = await services.state.ledger.sums(begin, end, group)
     rows = [row(each) for each in sums.rows]
     if format == "csv":
