@@ -12,7 +12,7 @@ import pytest
 from gateway.services.gates import GateTimeout
 from normalization.errors import RateLimitExceeded, StateUnavailable
 from tests.gateway.replicas import inside, replicas, until
-from tests.gateway.test_sharing import Key
+from tests.gateway.workforce import Key
 from tests.redis_server import RedisServer, redis_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("redis-server")]

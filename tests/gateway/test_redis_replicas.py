@@ -17,7 +17,7 @@ from gateway.services.redis.gates import RedisGate
 from gateway.services.redis.sharing import RedisSharing
 from normalization.errors import RateLimitExceeded
 from tests.gateway.replicas import PATIENCE, inside, replicas, until
-from tests.gateway.test_sharing import Key
+from tests.gateway.workforce import Key
 from tests.redis_server import RedisServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("redis-server")]

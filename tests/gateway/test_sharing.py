@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 import pytest
 
@@ -13,16 +12,9 @@ from gateway.services.breakers import Breaking, Sign
 from gateway.services.gates import Gate, GateFull, GateTimeout
 from normalization.errors import RateLimitExceeded, RateNeverAllows
 from tests.gateway.replicas import FORMS, processes
+from tests.gateway.workforce import Key as Key
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("form", FORMS)]
-
-
-@dataclass(frozen=True)
-class Key:
-    name: str
-    requests_per_minute: int | None = None
-    images_per_minute: int | None = None
-    max_concurrent: int | None = None
 
 
 async def test_all_wait_in_one_line_and_never_are_more_inside_than_allowed(

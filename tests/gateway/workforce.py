@@ -6,10 +6,21 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from gateway.services.rates import Limited
 from gateway.workers.channel import Channel
 from gateway.workers.coordinator import Coordinator, Desk
+
+
+@dataclass(frozen=True)
+class Key:
+    """A client's key, as far as it is counted."""
+
+    name: str
+    requests_per_minute: int | None = None
+    images_per_minute: int | None = None
+    max_concurrent: int | None = None
 
 
 class House:
