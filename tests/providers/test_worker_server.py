@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from providers.flux_worker.protocol import Response
+from providers.flux_worker.worker import server
 from providers.flux_worker.worker.desk import Serving
 from providers.flux_worker.worker.pictures import from_data_uri
 from providers.flux_worker.worker.reading import Bounds
@@ -370,6 +371,18 @@ def test_with_a_key_everything_but_the_signs_of_life_asks_for_it(engine: FakeEng
 def test_a_request_s_own_id_comes_back_where_it_is_one(client: httpx.Client) -> None:
     assert post(client, body(), **{"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
     assert post(client, body(), **{"x-request-id": "a b"}).headers["x-request-id"] != "a b"
+
+
+def test_a_body_that_stops_coming_gives_its_place_back(
+    served: Served, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "BODY_SILENCE_SECONDS", 0.2)
+    host, _, port = served.base.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
+        connection.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+    assert served.desk.under_way == 0
+    assert 'imagegate_worker_requests_total{status="408"} 1.0' in client.get("/metrics").text
 
 
 def test_too_many_requests_under_way_are_503_before_their_bodies_are_read(engine: FakeEngine) -> None:

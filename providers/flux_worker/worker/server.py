@@ -36,6 +36,9 @@ log = logging.getLogger("imagegate.worker")
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Whoever starts and stops workers asks these, and has no key."""
 
+BODY_SILENCE_SECONDS = 30.0
+"""Between two pieces of a body. One that never ends would hold its place among the requests under way for ever."""
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
@@ -174,11 +177,16 @@ async def _body(request: Request, most: int) -> bytes:
     if declared.isdigit() and int(declared) > most:
         raise Refusal(413, f"the body is {declared} bytes; at most {most} are read")
     pieces, length = [], 0
-    async for piece in request.stream():
-        length += len(piece)
-        if length > most:
-            raise Refusal(413, f"the body is more than {most} bytes, the most that are read")
-        pieces.append(piece)
+    try:
+        async with asyncio.timeout(BODY_SILENCE_SECONDS) as silence:
+            async for piece in request.stream():
+                silence.reschedule(asyncio.get_running_loop().time() + BODY_SILENCE_SECONDS)
+                length += len(piece)
+                if length > most:
+                    raise Refusal(413, f"the body is more than {most} bytes, the most that are read")
+                pieces.append(piece)
+    except TimeoutError:
+        raise Refusal(408, f"nothing came of the body for {BODY_SILENCE_SECONDS:g} s") from None
     return b"".join(pieces)
 
 
