@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from providers.flux_worker.worker import server
 from providers.flux_worker.worker.wire import Refusal
 from providers.flux_worker.worker.work import Work
 from tests.providers.fake_engine import FakeEngine
@@ -112,3 +114,22 @@ def test_a_mistake_of_the_worker_s_own_is_told_in_the_envelope(engine: FakeEngin
 
 def test_a_refusal_always_says_something() -> None:
     assert Refusal(503, "").body()["error"]["message"] == "Service Unavailable"
+
+
+def test_a_device_that_failed_for_good_asks_to_be_started_anew(client: httpx.Client, engine: FakeEngine) -> None:
+    assert client.get("/health").status_code == 200
+    engine.ready, engine.broken = False, True
+    assert client.get("/health").status_code == 503
+    assert "started anew" in client.get("/ready").json()["reason"]
+    assert "started anew" in error(post(client, body()))["message"]
+
+
+def test_a_body_that_stops_coming_gives_its_place_back(engine: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "BODY_SILENCE_SECONDS", 0.2)
+    with worker(engine) as served:
+        host, _, port = served.base.removeprefix("http://").partition(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+        assert served.desk.under_way == 0
+        assert 'imagegate_worker_requests_total{status="408"} 1.0' in httpx.get(f"{served.base}/metrics").text

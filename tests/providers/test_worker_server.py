@@ -15,7 +15,6 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from providers.flux_worker.protocol import Response
-from providers.flux_worker.worker import server
 from providers.flux_worker.worker.desk import Serving
 from providers.flux_worker.worker.pictures import from_data_uri
 from providers.flux_worker.worker.reading import Bounds
@@ -302,14 +301,6 @@ def test_before_the_model_is_loaded_it_is_alive_and_not_ready() -> None:
         assert client.get("/ready").json()["ready"] is True
 
 
-def test_a_device_that_failed_for_good_asks_to_be_started_anew(client: httpx.Client, engine: FakeEngine) -> None:
-    assert client.get("/health").status_code == 200
-    engine.ready, engine.broken = False, True
-    assert client.get("/health").status_code == 503
-    assert "started anew" in client.get("/ready").json()["reason"]
-    assert "started anew" in error(post(client, body()))["message"]
-
-
 def test_while_draining_work_ends_and_none_is_taken(served: Served, client: httpx.Client, engine: FakeEngine) -> None:
     engine.going.clear()
     answers: list[httpx.Response] = []
@@ -371,18 +362,6 @@ def test_with_a_key_everything_but_the_signs_of_life_asks_for_it(engine: FakeEng
 def test_a_request_s_own_id_comes_back_where_it_is_one(client: httpx.Client) -> None:
     assert post(client, body(), **{"x-request-id": "abc-1"}).headers["x-request-id"] == "abc-1"
     assert post(client, body(), **{"x-request-id": "a b"}).headers["x-request-id"] != "a b"
-
-
-def test_a_body_that_stops_coming_gives_its_place_back(
-    served: Served, client: httpx.Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(server, "BODY_SILENCE_SECONDS", 0.2)
-    host, _, port = served.base.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port)), timeout=20) as connection:
-        connection.sendall(b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
-        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
-    assert served.desk.under_way == 0
-    assert 'imagegate_worker_requests_total{status="408"} 1.0' in client.get("/metrics").text
 
 
 def test_too_many_requests_under_way_are_503_before_their_bodies_are_read(engine: FakeEngine) -> None:
