@@ -66,7 +66,10 @@ class Resumption:
             return 0
         orphans = await self._services.state.attempts.take(time.time())
         for orphan in orphans:
-            await self._take(orphan)
+            try:
+                await self._take(orphan)
+            except Exception:  # one that makes no sense keeps neither the others from their end nor us from a start
+                log.exception("generation %s, which another process left, cannot be gone on with", orphan.id)
         return len(orphans)
 
     def _jumped(self) -> bool:

@@ -43,7 +43,8 @@ async def health(request: Request) -> JSONResponse:
     """Everything, with 200 whatever it is: `status` tells."""
     services: Services = request.app.state.services
     state, storage, loads = await asyncio.gather(_state(services), _storage(services), _loads(services))
-    providers = {name: _provider(services, name, loads[name]) for name in services.backends}
+    # A provider that a reload has brought meanwhile has done nothing yet.
+    providers = {name: _provider(services, name, loads.get(name, Load())) for name in services.backends}
     return JSONResponse(
         {
             "status": _overall(services, providers, kept=state.kept and storage["ok"], shared=state.shared),

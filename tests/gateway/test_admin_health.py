@@ -343,3 +343,20 @@ async def test_what_the_document_says_of_an_answer_is_so(tmp_path: Path, path: s
         document = (await client.get("/openapi.json")).json()
         schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
         Draft202012Validator(schema).validate((await client.get(path)).json())
+
+
+async def test_a_provider_that_a_reload_brings_meanwhile_is_told_as_one_at_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with gateway(settings_for(tmp_path)) as (client, services):
+        more = {"more": {"type": "sketch"}, "draw": {"type": "sketch"}}
+        models = {"owl": {"routes": [{"provider": "more", "model": "sketch"}]}}
+
+        async def reloaded(event: str) -> list[Any]:
+            services.reload(settings_for(tmp_path, providers=more, models=models))
+            return []
+
+        monkeypatch.setattr(services.sharing, "survey", reloaded)
+        found = await health(client)
+        assert set(found["providers"]) == {"more", "draw"}
+        assert found["providers"]["more"]["in_flight"] == 0

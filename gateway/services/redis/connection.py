@@ -187,18 +187,27 @@ class RedisConnection:
     async def _keep(self) -> None:
         pause = AGAIN_FIRST_SECONDS
         while True:
-            if self._wire is None:
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  (replicas are not to come at once)
-                pause = min(AGAIN_MOST_SECONDS, 2 * pause)
-                with contextlib.suppress(ConfigurationError):
-                    await self._try()
-            else:
-                pause = AGAIN_FIRST_SECONDS
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(BEAT_SECONDS):
-                        await self._gone.wait()
-                with contextlib.suppress(StateUnavailable):
-                    await self._look(self._wire)
+            try:
+                if self._wire is None:
+                    await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311  (replicas are not to come at once)
+                    pause = min(AGAIN_MOST_SECONDS, 2 * pause)
+                    with contextlib.suppress(ConfigurationError):
+                        await self._try()
+                else:
+                    pause = AGAIN_FIRST_SECONDS
+                    await self._beat()
+            except Exception:  # whatever it is, nobody else would ever find Redis again
+                log.exception("Redis (state.url) could not be looked for")
+                await asyncio.sleep(AGAIN_MOST_SECONDS)
+
+    async def _beat(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BEAT_SECONDS):
+                await self._gone.wait()
+        with contextlib.suppress(StateUnavailable):
+            await self._look(self._wire)
+        if self._ear is not None:
+            await self._ear.look()
 
     async def _try(self) -> None:
         """Connect, once. Raises ConfigurationError where what answers shows that the URL is wrong."""
@@ -245,8 +254,7 @@ class RedisConnection:
         if self._warned:
             log.warning("Redis (state.url) is there again")
         self._warned = False
-        for call in tuple(self._on_back):
-            call()
+        _call_all(self._on_back)
 
     async def _look(self, wire: Wire | None) -> None:
         """Whether it is there, how far away, and what time it has."""
@@ -278,8 +286,7 @@ class RedisConnection:
         self._give_up(gone.close())
         if deaf is not None:
             self._give_up(deaf.close())
-        for call in tuple(self._on_lost):
-            call()
+        _call_all(self._on_lost)
 
     def _give_up(self, closing: Coroutine[Any, Any, None]) -> None:
         """Have a connection closed, whoever is cancelled or leaves meanwhile."""
@@ -314,6 +321,14 @@ async def _opened(connection: AbstractConnection) -> None:
 async def _unless_gone(closing: Awaitable[None]) -> None:
     with contextlib.suppress(RedisError, OSError):
         await closing
+
+
+def _call_all(calls: Iterable[Callable[[], None]]) -> None:
+    for call in tuple(calls):
+        try:
+            call()
+        except Exception:  # the others are to know it all the same
+            log.exception("what becomes of Redis (state.url) could not be told to one of those who use it")
 
 
 async def _unless_away(work: Awaitable[Any]) -> Any:

@@ -16,6 +16,9 @@ log = logging.getLogger("imagegate.redis")
 
 Heard = Callable[[bytes], None]
 
+LOOKS_MOST = 3
+"""Looks without an answer after which the connection counts as dead."""
+
 
 class Ear:
     """`heard`: who is called with what is said on each channel; looked up at each message. `ended` is called once."""
@@ -27,6 +30,8 @@ class Ear:
         self._heard = heard
         self._ended = ended
         self._confirmed: dict[bytes, asyncio.Future[None]] = {}
+        self._hears = False
+        self._unanswered = 0
         self._reading = asyncio.ensure_future(self._read())
 
     async def hear(self, channels: Sequence[str]) -> None:
@@ -39,6 +44,20 @@ class Ear:
         await self._connection.send_command("SUBSCRIBE", *channels, check_health=False)
         await asyncio.gather(*confirmed)
 
+    async def look(self) -> None:
+        """See whether what is said would be heard. Where nothing is said for long, what lies between may forget the
+        connection and tell neither end; then what others hand over to us would be lost, and we would not know."""
+        if not self._hears:  # a connection that has subscribed to nothing answers in other words
+            return
+        if self._unanswered >= LOOKS_MOST:
+            self._ended("nothing is heard any more")
+            return
+        self._unanswered += 1
+        try:
+            await self._connection.send_command("PING", check_health=False)
+        except (RedisError, OSError) as error:
+            self._ended(type(error).__name__)
+
     async def close(self) -> None:
         self._ended = lambda why: None
         self._reading.cancel()
@@ -50,12 +69,15 @@ class Ear:
     async def _read(self) -> None:
         try:
             while True:
-                kind, channel, data = await self._connection.read_response(True, disconnect_on_error=False)
+                kind, *said = await self._connection.read_response(True, disconnect_on_error=False)
+                self._unanswered = 0
                 if kind == b"message":
-                    self._say(channel.decode(), data)
-                elif kind == b"subscribe" and channel in self._confirmed:
-                    self._confirmed.pop(channel).set_result(None)
-        except (RedisError, OSError, ValueError) as error:
+                    self._say(said[0].decode(), said[1])
+                elif kind == b"subscribe":
+                    self._hears = True
+                    if said[0] in self._confirmed:
+                        self._confirmed.pop(said[0]).set_result(None)
+        except (RedisError, OSError, ValueError, TypeError, LookupError) as error:
             refused = Refused(word_of(error)) if isinstance(error, ResponseError) else away()
             for each in self._confirmed.values():
                 if not each.done():

@@ -168,7 +168,9 @@ class RedisRates:
         )
 
     def admit(self, key: str | None, images: int) -> Stay:
-        return RedisStay(self, key, images) if key in self.entries else self.own.admit(None, images)
+        if key is None or key not in self.entries:
+            return self.own.admit(None, images)
+        return RedisStay(self, key, images)
 
     async def headers(self, key: str | None) -> Mapping[str, str]:
         limit = self.entries[key].requests_per_minute if key in self.entries else None
@@ -226,17 +228,19 @@ class RedisRates:
 class RedisStay:
     """One request of a limited key."""
 
-    __slots__ = ("_images", "_key", "_rates", "_stay")
+    __slots__ = ("_images", "_key", "_limits", "_rates", "_stay")
 
-    def __init__(self, rates: RedisRates, key: str | None, images: int) -> None:
+    def __init__(self, rates: RedisRates, key: str, images: int) -> None:
         self._rates = rates
-        self._key = key or ""
+        self._key = key
+        self._limits = rates.entries[key]
+        """Those it came under: a reload may change them, or lift them, before it is admitted."""
         self._images = images
         self._stay: KeyStay = rates.own.admit(key, images)
 
     async def __aenter__(self) -> Admission:
         rates = self._rates
-        refuse_too_many_images(rates.entries[self._key].images_per_minute, self._images)
+        refuse_too_many_images(self._limits.images_per_minute, self._images)
         if rates.replica.counts_together:
             name = rates.replica.name
             reply = rates.script_admit.begin(rates.keys(self._key), self._args())
@@ -263,13 +267,13 @@ class RedisStay:
         self._depart()
 
     def _args(self) -> list[str | float]:
-        entry, replica = self._rates.entries[self._key], self._rates.replica
+        entry, replica = self._limits, self._rates.replica
         limits = (entry.requests_per_minute, entry.images_per_minute, entry.max_concurrent)
         known = [-1 if limit is None else limit for limit in limits]
         return [*replica.args(), self._images, *known, next(self._rates.numbers), self._rates.ttl]
 
     def _decided(self, outcome: int, told: list[Any], name: str) -> Admission:
-        entry, rates = self._rates.entries[self._key], self._rates
+        entry, rates = self._limits, self._rates
         if outcome == REQUESTS:
             raise too_many_requests(entry.requests_per_minute, float(told[0]))
         if outcome == IMAGES:

@@ -147,7 +147,7 @@ class Replica:
             self._given_up.append(before)
         self.name = f"{self.base}.{self._epoch}"
         self._say_alive()
-        self.connection.send([command for member in list(self.members.values()) for command in member.back(before)])
+        self.connection.send(self._said(lambda member: member.back(before)))
 
     def spoilt(self, word: str, keys: Sequence[str]) -> None:
         """A script failed in Redis. Keys that hold something else than we put there are thrown away, and what we hold
@@ -163,8 +163,21 @@ class Replica:
             self._lost()
 
     def _lost(self) -> None:
-        for member in list(self.members.values()):
+        def lost(member: Member) -> Iterable[Command]:
             member.lost()
+            return ()
+
+        self._said(lost)
+
+    def _said(self, say: Callable[[Member], Iterable[Command]]) -> list[Command]:
+        """What each member says. One that fails is left out: the others would hold nothing without their word."""
+        commands: list[Command] = []
+        for name, member in list(self.members.items()):
+            try:
+                commands += list(say(member))
+            except Exception:
+                log.exception("what is held of %s could not be said", name)
+        return commands
 
     async def _beat(self) -> None:
         while True:
@@ -172,7 +185,7 @@ class Replica:
             if self.connection.available and self.name:
                 self._say_alive(again=True)
                 if not self._refusing:
-                    self.connection.send([command for each in list(self.members.values()) for command in each.beat()])
+                    self.connection.send(self._said(lambda member: member.beat()))
 
     def _say_alive(self, *, again: bool = False) -> None:
         name, given_up = self.name, tuple(self._given_up)

@@ -168,15 +168,24 @@ class SharedAttempts:
             merging.let_go(connection, shared, others.replica)
             return True
 
-        return await others.outbox.run(settled)
+        try:
+            return await others.outbox.run(settled)
+        except OperatorError as error:
+            # It is this process's already, and nobody else's any more: rather followed twice than by nobody.
+            log.error("what another replica did of generation %s is not on record: %s", orphan.id, error.message)
+            return False
 
     async def _left_by_others(self, known: set[str]) -> list[Orphan]:
         others = self.others
         args = (others.redis.prefix, others.replica, int(REPLICA_LEASE_SECONDS * 1000), TAKEN_AT_ONCE)
         found = await self._take([others.redis.key("owners")], args)
-        orphans = []
+        orphans: list[Orphan] = []
         for id, fence in zip(found[::2], found[1::2], strict=True):
-            orphan = await self._followed(id.decode("utf-8", "replace"), int(fence))
+            try:
+                orphan = await self._followed(id.decode("utf-8", "replace"), int(fence))
+            except OperatorError as error:  # those before it are this process's already; the next look finds the rest
+                log.warning("what other replicas left is not taken over yet: %s", error.message)
+                break
             if orphan is not None and orphan.id not in known:
                 orphans.append(orphan)
         return orphans

@@ -104,9 +104,13 @@ class SharedResponses:
         await self._respond(keys, (int(response.expires * 1000), sealed, response.id, int(again)))
 
     async def _tell_waiting(self) -> None:
-        while self._waiting:
-            id, response = next(iter(self._waiting.items()))
-            await self._tell(response, again=True)
+        for id, response in tuple(self._waiting.items()):
+            try:
+                await self._tell(response, again=True)
+            except StateUnavailable as error:
+                if not self._redis.available:
+                    return
+                log.error("response %s is found at this replica alone: %s", id, error.message)
             self._waiting.pop(id, None)
 
     async def _told(self, id: str) -> KeptResponse | bytes | None:

@@ -12,8 +12,9 @@ import contextlib
 import hashlib
 import logging
 import sqlite3
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from gateway.services.attempts import NewAttempt
 from gateway.services.budgets import Allotment, Per
@@ -26,10 +27,12 @@ from normalization.errors import OperatorError, StateUnavailable
 
 log = logging.getLogger("imagegate.redis")
 
-SPENT_HERE = "SELECT micros FROM spending WHERE key_name || char(10) || span = ?"
+SPENT_HERE = "SELECT micros FROM spending WHERE key_name = ? AND span = ?"
 TRIES = 20
 SETTLING_SECONDS = 2.0
 """After Redis has lost what it knew, before a budget is granted from again: the others tell first."""
+LOOKED_AT_ONCE = 200
+"""Budgets in one round trip: a command has so little time that thousands in one would lose us the connection."""
 KEPT_SECONDS: dict[Per, int] = {"day": 3 * 86_400, "month": 40 * 86_400, "total": 800 * 86_400}
 
 
@@ -43,6 +46,8 @@ class _Held:
     sure: bool = False
     """Whether Redis has what the journal said when it was last there."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+    """Who hold it, or wait to."""
 
 
 class Spending:
@@ -56,11 +61,42 @@ class Spending:
         self._spend = redis.script(SPEND)
         self._spent = redis.script(SPENT)
         self._held: dict[str, _Held] = {}
+        self._today = ""
         redis.on_back(self._doubt)
+
+    @contextlib.asynccontextmanager
+    async def _alone_with(self, name: str) -> AsyncIterator[_Held]:
+        """Hold a budget for one who changes it."""
+        self._forget_over()
+        held = self._held.setdefault(name, _Held())
+        held.users += 1
+        try:
+            async with held.lock:
+                yield held
+        finally:
+            held.users -= 1
+
+    def _forget_over(self) -> None:
+        """Each day brings new budgets: once a day those of spans that are over are let go of."""
+        today = datetime.now(UTC).strftime("%Y-%m-%d")
+        if today == self._today:
+            return
+        self._today = today
+        for name, held in list(self._held.items()):
+            span = name.rpartition("\n")[2]
+            idle = held.sure and not (held.users or held.total or held.recorded)
+            if idle and span != "total" and not today.startswith(span):
+                del self._held[name]
 
     def _doubt(self) -> None:
         for held in self._held.values():
             held.sure = False
+        # What was asked for as Redis went may have been done, for nobody: it is told without waiting for who asks next.
+        self._redis.later(self._tell_again(tuple(self._held)))
+
+    async def _tell_again(self, names: Sequence[str]) -> None:
+        for name in names:
+            await self.tell(name)
 
     async def reserve(self, attempt: NewAttempt) -> str | None:
         """Take what an attempt is planned to cost from its key's budget; the budget's name, None where it takes
@@ -70,8 +106,7 @@ class Spending:
             return None
         span = allotment.span(attempt.created)
         name = f"{attempt.key_name}\n{span.name}"
-        held = self._held.setdefault(name, _Held())
-        async with held.lock:
+        async with self._alone_with(name) as held:
             if not await self._raised(name, held, cost, allotment):
                 raise allotment.refusal(span, await self._sum(name), cost)
             held.total += cost
@@ -91,6 +126,11 @@ class Spending:
                 if not await mended(self._redis, {keys[0]: b"hash", keys[1]: b"string"}):
                     raise
                 verdict, more = 0, 1
+            except BaseException:
+                # It may have been done all the same, for nobody.
+                held.sure = False
+                self._redis.later(self.tell(name))
+                raise
             if verdict >= 0 and not more:
                 return bool(verdict)
             held.sure = False
@@ -102,15 +142,14 @@ class Spending:
 
     def recorded(self, name: str | None, cost: int) -> None:
         """What was reserved is in the journal; once that is told it is held no more."""
-        if name is not None:
+        if name is not None and cost:
             self._held[name].recorded += cost
 
     async def release(self, name: str | None, cost: int) -> None:
         """Give back what was reserved and came to nothing. Where Redis is away it is told later."""
         if name is None:
             return
-        held = self._held[name]
-        async with held.lock:
+        async with self._alone_with(name) as held:
             held.total -= cost
             held.sure = False
             with contextlib.suppress(OperatorError):
@@ -118,8 +157,7 @@ class Spending:
 
     async def tell(self, name: str) -> None:
         """Tell what the journal says, and let go of what it has now. Raises StateUnavailable."""
-        held = self._held.setdefault(name, _Held())
-        async with held.lock:
+        async with self._alone_with(name) as held:
             await self._tell_all(name, held)
 
     async def _tell_all(self, name: str, held: _Held) -> None:
@@ -151,11 +189,12 @@ class Spending:
     async def forget_dead(self, names: list[str], gone: Callable[[list[str]], list[str]]) -> None:
         """Let go of what processes of this replica held that are `gone`: their journal has it. Raises
         StateUnavailable."""
-        if not names:
-            return
-        for name, reply in zip(
-            names, await self._redis.batch(("HKEYS", self._key(name)) for name in names), strict=True
-        ):
+        for first in range(0, len(names), LOOKED_AT_ONCE):
+            await self._forget_dead(names[first : first + LOOKED_AT_ONCE], gone)
+
+    async def _forget_dead(self, names: Sequence[str], gone: Callable[[list[str]], list[str]]) -> None:
+        replies = await self._redis.batch(("HKEYS", self._key(name)) for name in names)
+        for name, reply in zip(names, replies, strict=True):
             fields = [each.decode("utf-8", "replace") for each in reply]
             mine = {each.partition("~")[2]: each for each in fields if each.startswith(f"{self._replica}~")}
             for owner in gone(list(mine)):
@@ -167,7 +206,8 @@ class Spending:
 
 def _spent_here(connection: sqlite3.Connection, name: str) -> tuple[int | None, int]:
     """What the journal says, and as of when: each change of it raises the outbox's count."""
-    found = connection.execute(SPENT_HERE, (name,)).fetchone()
+    key_name, _, span = name.rpartition("\n")
+    found = connection.execute(SPENT_HERE, (key_name, span)).fetchone()
     version = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'").fetchone()
     return None if found is None else found[0], 0 if version is None else version[0]
 

@@ -156,6 +156,9 @@ class Teller:
         except _TooLarge as error:
             log.error("%s %s is not shared with other replicas: %s", message.kind, message.id, error)
             return 0
+        except (TypeError, ValueError, LookupError):  # as of a value that is no JSON: what waits behind it is told
+            log.exception("%s %s cannot be told to other replicas", message.kind, message.id)
+            return 0
         await self._spending.tell(message.id)
         return 1
 

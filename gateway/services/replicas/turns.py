@@ -32,6 +32,10 @@ TURN_SECONDS = 0.25
 LOOK_TURNS = 20
 """How many of those pass between looks at how much waits."""
 READ_AT_ONCE = 500
+BUDGETS_OF_TODAY = """
+SELECT key_name || char(10) || span FROM spending
+WHERE span IN ('total', strftime('%Y-%m', 'now'), strftime('%Y-%m-%d', 'now'))
+"""
 OVERLAP_MS = 60_000
 """What is read again of the ledger once Redis was away: another server may be a little behind the one before."""
 
@@ -98,8 +102,9 @@ class Turns:
                     await self._outbox.look()
             except StateUnavailable as error:
                 log.debug("replicas are not told now: %s", error.message)
-            except (OperatorError, OSError):
-                log.exception("what is to be told to other replicas cannot be read")
+            except Exception:
+                # Whatever it is: a replica that renews its lease no more is taken for dead, and works on.
+                log.exception("replicas cannot be told or heard now")
             self._turns += 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TURN_SECONDS):
@@ -156,10 +161,9 @@ class Turns:
         await self._retell()
 
     async def _budgets(self) -> list[str]:
+        """Those that may still be spent from: of others it makes no difference what somebody who is gone has held."""
         return await self._outbox.run(
-            lambda connection: [
-                row[0] for row in connection.execute("SELECT key_name || char(10) || span FROM spending")
-            ]
+            lambda connection: [row[0] for row in connection.execute(BUDGETS_OF_TODAY)], reading=True
         )
 
     async def _retell(self) -> None:
