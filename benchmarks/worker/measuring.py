@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
@@ -105,9 +105,10 @@ def ours(engine: StepEngine, works: Sequence[Work]) -> list[Measured]:
     return [Measured(each.ended - started, _between(each.steps)) for each in listening]
 
 
-def engine_of(family: Family, batch_most: int) -> StepEngine:
+def engine_of(family: Family, batch_most: int, settle: Callable[[], None] = lambda: None) -> StepEngine:
+    """`settle`: what the thread that steps begins with."""
     meter = CudaMeter(str(family.device)) if family.device.type == "cuda" else NoMeter()
-    engine = StepEngine(family, _model(family.kind), Limits(batch_most, 2 * batch_most, 64), meter)
+    engine = StepEngine(family, _model(family.kind), Limits(batch_most, 2 * batch_most, 64), meter, settle)
     engine.start()
     return engine
 

@@ -88,7 +88,6 @@ def _dtype(options: Options, device: str) -> Any:
 
 
 def _quantisation(options: Options, device: str, dtype: Any) -> Any:
-    """Scales for each token and each row: with one for a whole batch, a picture would depend on those beside it."""
     if options.quantisation == "none":
         return None
     if not device.startswith("cuda") or torch.cuda.get_device_capability(device) < (8, 9):
@@ -96,11 +95,18 @@ def _quantisation(options: Options, device: str, dtype: Any) -> Any:
     if dtype is not torch.bfloat16:
         raise OptionError(f"quantisation float8 needs dtype bfloat16, not {options.dtype}")
     try:
-        from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow
+        how = diffusers.TorchAoConfig(float8())
     except ImportError as error:
         raise OptionError("quantisation float8 needs the package torchao, which is not installed") from error
-    how = diffusers.TorchAoConfig(Float8DynamicActivationFloat8WeightConfig(granularity=PerRow()))
     return diffusers.PipelineQuantizationConfig(quant_mapping={"transformer": how})
+
+
+def float8() -> Any:
+    """torchao's configuration: a scale for each token and each row. With one for a whole batch, a picture would depend
+    on those beside it."""
+    from torchao.quantization import Float8DynamicActivationFloat8WeightConfig, PerRow
+
+    return Float8DynamicActivationFloat8WeightConfig(granularity=PerRow())
 
 
 def _read(folder: Folder, dtype: Any, quantised: Any) -> Any:
