@@ -86,20 +86,16 @@ class Job:
     async def wait(self, seconds: float) -> Outcome:
         """The outcome, or GenerationTimeout after `seconds`, or Draining where the gateway ends first; the work goes on
         either way."""
-        try:
-            async with asyncio.timeout(seconds) as patience:
-                return await asyncio.shield(self.task)
-        except TimeoutError:
-            if not patience.expired():
-                raise  # the work's own, which has ended
-            raise GenerationTimeout(
-                f"no picture within {seconds:g} seconds (server.deadline_seconds); the work goes on as generation "
-                f"{self.generation_id}"
-            ) from None
-        except asyncio.CancelledError:
-            if not self.task.cancelled() or _leaving():
-                raise
-            raise self._stopped() from None
+        await asyncio.wait((self.task,), timeout=seconds)
+        if self.task.cancelled():
+            raise self._stopped()
+        if self.task.done():
+            return self.task.result()
+        # No frame that an exception goes through may hold the waiting task: the cycle would keep the job's pictures.
+        raise GenerationTimeout(
+            f"no picture within {seconds:g} seconds (server.deadline_seconds); the work goes on as generation "
+            f"{self.generation_id}"
+        )
 
     def _stopped(self) -> Draining:
         if not self.order.progress.begun:
@@ -111,13 +107,6 @@ class Job:
             f"the gateway is shutting down; what became of generation {self.generation_id} can be asked for once it is "
             f"back: GET /v1/generations/{self.generation_id}"
         )
-
-
-def _leaving() -> bool:
-    """Whether it is the waiting task that is cancelled. It is looked up here, because a frame that is left by an
-    exception and holds its own task is a cycle, and with it all pictures of the job would stay in memory."""
-    waiter = asyncio.current_task()
-    return waiter is not None and bool(waiter.cancelling())
 
 
 class Jobs:

@@ -9,15 +9,14 @@ import orjson
 from starlette.requests import ClientDisconnect, Request
 
 from normalization.errors import InvalidJson, InvalidType, RequestTooLarge
-from normalization.values import DEPTH_MOST as VALUE_DEPTH_MOST
 
 DRAIN_BYTES = 256 * 1024 * 1024
 """How much of a body that is too large is read and thrown away, so that the client reads our answer rather than a
 reset connection."""
 
-DEPTH_MOST = VALUE_DEPTH_MOST + 1
-"""The body itself, and the deepest value in it that a provider could be sent. Whoever writes JSON gives up on what is
-nested a few times deeper than that."""
+DEPTH_MOST = 200
+"""Whoever writes JSON gives up on what is nested a little deeper. Of a parameter much less is accepted; that is told by
+its name."""
 
 
 async def read_json(request: Request, *, bytes_most: int, seconds_most: float) -> dict[str, Any]:
@@ -35,13 +34,13 @@ async def read_json(request: Request, *, bytes_most: int, seconds_most: float) -
     return parsed
 
 
-def check_depth(value: Any, what: str) -> None:
-    """Raise InvalidJson where JSON is nested deeper than `DEPTH_MOST`. `what` it is, in words."""
+def check_depth(value: Any, what: str, most: int = DEPTH_MOST) -> None:
+    """Raise InvalidJson where JSON is nested deeper than `most`. `what` it is, in words."""
     layer, depth = [value], 0
     while layer:
         depth += 1
-        if depth > DEPTH_MOST:
-            raise InvalidJson(f"{what} is nested more than {DEPTH_MOST} deep")
+        if depth > most:
+            raise InvalidJson(f"{what} is nested more than {most} deep")
         inner: list[Any] = []
         for holder in layer:
             parts = holder.values() if isinstance(holder, dict) else holder

@@ -43,6 +43,8 @@ REST_MOST = 4 * 1024 * 1024
 QUOTES_MOST = REST_MOST // 2
 """Escaped quotes in a body: with more, what is no picture has more than REST_MOST bytes."""
 
+DEPTH_MOST = 64
+
 _HEAD_MOST = 200
 """Characters in which the head of a data: URI ends."""
 
@@ -136,7 +138,7 @@ def parsed(body: bytes | View, spool: Spool) -> PictureJson:
         raise InvalidJson(f"the body is not valid JSON: {error.msg}{where}") from None
     if not isinstance(value, dict):
         raise InvalidType(f"the body must be a JSON object, not {kind_of(value)}")
-    check_depth(value, "the body")
+    check_depth(value, "the body", DEPTH_MOST)
     return PictureJson(value, contents, texts)
 
 
