@@ -31,7 +31,6 @@ from tests.gateway.together import KEY, Busy, ask, together, until
 from tests.journeys import HURRIED, STEADY
 from tests.served import served, settings_of
 from tests.simulators import onemin_simulator, openai_simulator
-from tests.simulators.base import running
 
 TEAM, OTHER = "team-key", "other-key"
 CENT = {"usd_per_image": 0.01}
@@ -212,15 +211,6 @@ models: {{m: {{routes: [{{provider: up, model: x, price: {{usd_per_image: 0.01}}
 """
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="several processes need a socket that can be inherited")
-
-
-@pytest.fixture
-def upstream() -> Iterator[Busy]:
-    with running(Busy()) as simulator:
-        try:
-            yield simulator
-        finally:
-            simulator.free.set()
 
 
 def configured(folder: Path, upstream: Busy, usd: float) -> Path:

@@ -17,7 +17,6 @@ from tests.gateway.test_workers import refused
 from tests.gateway.together import KEY, Busy, ask, together, until
 from tests.redis_server import RedisServer, redis_server
 from tests.served import served
-from tests.simulators.base import running
 
 pytestmark = [
     pytest.mark.needs("redis-server"),
@@ -37,15 +36,6 @@ providers:
 models:
   m: {{routes: [{{provider: up, model: x}}]}}
 """
-
-
-@pytest.fixture
-def upstream() -> Iterator[Busy]:
-    with running(Busy()) as simulator:
-        try:
-            yield simulator
-        finally:
-            simulator.free.set()
 
 
 def configured(folder: Path, upstream: Busy, redis: str, places: int = 3) -> Path:

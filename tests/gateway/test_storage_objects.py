@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,24 +14,10 @@ from gateway.services.storage import Usage
 from gateway.services.storage_objects import READ_BYTES
 from gateway.services.storage_places import hour_of, key_of, place_of
 from normalization.vocabulary import Format
-from tests.faults.proxy import Proxy, fault_proxy
-from tests.gateway.buckets import DAY, HOUR, NOW, bucket, environment, keys, opened, purpose, puts, read, s3_server
+from tests.faults.proxy import Proxy
+from tests.gateway.buckets import DAY, HOUR, NOW, bucket, keys, opened, puts, read
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def s3(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    with fault_proxy(server, purpose) as proxy:
-        for name, value in environment(proxy.origin).items():
-            monkeypatch.setenv(name, value)
-        yield proxy
 
 
 @pytest.mark.parametrize(

@@ -14,27 +14,13 @@ import yaml
 
 from gateway.services.storages import open_storage
 from normalization.errors import ConfigurationError
-from tests.faults.proxy import Proxy, fault_proxy
-from tests.gateway.buckets import BUCKET, CREDENTIALS, asked, environment, purpose, s3_server
+from tests.faults.proxy import Proxy
+from tests.gateway.buckets import BUCKET, CREDENTIALS, asked
 from tests.gateway.together import together, until
 from tests.journeys import opened
 from tests.served import served, settings_of
 
 SIGNING_KEY = "one-signing-key-for-all-replicas-long-enough"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def s3(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    with fault_proxy(server, purpose) as proxy:
-        for name, value in environment(proxy.origin).items():
-            monkeypatch.setenv(name, value)
-        yield proxy
 
 
 def config(prefix: str, **storage: Any) -> dict[str, Any]:
@@ -133,11 +119,11 @@ async def test_a_bucket_that_is_not_there_stops_the_start(tmp_path: Path, s3: Pr
 
 @pytest.mark.parametrize("words", [(), ("--workers", "2")], ids=["one process", "two workers"])
 def test_wrong_credentials_end_the_command_with_2_and_one_line(
-    tmp_path: Path, s3: Proxy, server: str, words: tuple[str, ...]
+    tmp_path: Path, s3: Proxy, bucket_server: str, words: tuple[str, ...]
 ) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(yaml.safe_dump(config("x")))
-    asked(server, "POST", "/moto-api/reset-auth", b"0")
+    asked(bucket_server, "POST", "/moto-api/reset-auth", b"0")
     try:
         given = ["--config", str(path), "--port", "0", "--data-dir", str(tmp_path / "data"), *words]
         ended = subprocess.run(  # noqa: S603
@@ -148,7 +134,7 @@ def test_wrong_credentials_end_the_command_with_2_and_one_line(
             check=False,
         )
     finally:
-        asked(server, "POST", "/moto-api/reset-auth", b"inf")
+        asked(bucket_server, "POST", "/moto-api/reset-auth", b"inf")
     told = [line for line in ended.stderr.splitlines() if not line.startswith("warning: ")]
     assert (ended.returncode, ended.stdout, len(told)) == (2, "", 1)
     assert told[0].startswith(f"storage.url: s3://{BUCKET}/x: writing failed: ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,39 +17,22 @@ from gateway.services.storage_places import key_of
 from normalization.errors import ConfigurationError, StateUnavailable
 from normalization.vocabulary import Format
 from tests.faults.happenings import DROPPED, Fault, own
-from tests.faults.proxy import Proxy, fault_proxy
+from tests.faults.proxy import Proxy
 from tests.gateway.buckets import (
     BUCKET,
     DAY,
     NOW,
     asked,
-    environment,
     keys,
     objects,
     opened,
-    purpose,
     puts,
     read,
-    s3_server,
 )
 
 pytestmark = pytest.mark.anyio
 
 SLOW_DOWN = own(503, b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with s3_server() as address:
-        yield address
-
-
-@pytest.fixture
-def s3(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
-    with fault_proxy(server, purpose) as proxy:
-        for name, value in environment(proxy.origin).items():
-            monkeypatch.setenv(name, value)
-        yield proxy
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -217,14 +200,16 @@ async def test_a_bucket_that_cannot_be_used_stops_the_start_and_says_why(
     assert "secret-of-tests" not in str(told.value)
 
 
-async def test_credentials_that_the_server_does_not_know_stop_the_start(tmp_path: Path, s3: Proxy, server: str) -> None:
-    asked(server, "POST", "/moto-api/reset-auth", b"0")
+async def test_credentials_that_the_server_does_not_know_stop_the_start(
+    tmp_path: Path, s3: Proxy, bucket_server: str
+) -> None:
+    asked(bucket_server, "POST", "/moto-api/reset-auth", b"0")
     try:
         async with opened(tmp_path, start=False) as storage:
             with pytest.raises(ConfigurationError, match="InvalidAccessKeyId"):
                 await storage.start()
     finally:
-        asked(server, "POST", "/moto-api/reset-auth", b"inf")
+        asked(bucket_server, "POST", "/moto-api/reset-auth", b"inf")
 
 
 async def test_a_right_that_is_missing_is_named_at_the_start(tmp_path: Path, s3: Proxy) -> None:

@@ -77,17 +77,24 @@ async def test_a_limit_that_the_operator_sets_is_left_alone(tmp_path: Path) -> N
     assert found["gpu"].gate.limit == 3
 
 
+def named(monkeypatch: pytest.MonkeyPatch, hosts: list[str]) -> None:
+    """Every name stands for these hosts from now on; while there are none, it cannot be looked up."""
+
+    async def resolved(name: str, port: int, **_: Any) -> list[Any]:
+        assert name == "workers.example"
+        if not hosts:
+            raise socket.gaierror(socket.EAI_AGAIN, "try again")
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved, raising=False)
+
+
 async def test_a_name_that_stands_for_several_hosts_is_each_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosts = ["127.0.0.1", "127.0.0.2"]
-
-    async def resolved(name: str, port: int, **_: Any) -> list[Any]:
-        assert name == "workers.example"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
-
     with worker(FakeEngine()) as one:
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved, raising=False)
+        named(monkeypatch, hosts)
         port = one.base.rpartition(":")[2]
         found = backends(tmp_path, f"http://workers.example:{port}")
         backend = found["gpu"]
@@ -114,14 +121,8 @@ async def test_while_names_cannot_be_looked_up_the_known_addresses_stay(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hosts = ["127.0.0.1", "127.0.0.2"]
-
-    async def resolved(name: str, port: int, **_: Any) -> list[Any]:
-        if not hosts:
-            raise socket.gaierror(socket.EAI_AGAIN, "try again")
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
-
     with worker(FakeEngine()) as one:
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved, raising=False)
+        named(monkeypatch, hosts)
         port = one.base.rpartition(":")[2]
         found = backends(tmp_path, f"http://workers.example:{port}")
         backend = found["gpu"]
@@ -139,12 +140,8 @@ async def test_what_a_worker_told_is_forgotten_once_another_has_its_place(
 ) -> None:
     """Behind a name, a worker of ours gives way to MAX, and that to a worker of ours with another model."""
     hosts = ["127.0.0.1", "127.0.0.2"]
-
-    async def resolved(name: str, port: int, **_: Any) -> list[Any]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, port)) for host in hosts]
-
     with worker(FakeEngine()) as one:
-        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolved, raising=False)
+        named(monkeypatch, hosts)
         port = one.base.rpartition(":")[2]
         found = backends(tmp_path, f"http://workers.example:{port}")
         adapter: Any = found["gpu"].adapter

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from gateway.config.limits import Limits
 from gateway.config.model import digest
 from gateway.workers.shares import Part, share_of
 from tests.gateway.together import KEY, Busy, Together, ask, lives, together, until
-from tests.simulators.base import running
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="several processes need a socket that can be inherited")
 
@@ -40,15 +38,6 @@ models:
   {more}
 """
 ANOTHER = "another: {routes: [{provider: draw, model: sketch}]}"
-
-
-@pytest.fixture
-def upstream() -> Iterator[Busy]:
-    with running(Busy()) as simulator:
-        try:
-            yield simulator
-        finally:
-            simulator.free.set()
 
 
 def configured(folder: Path, upstream: Busy, *, most: int = 500, places: int = 3, more: str = "") -> Path:
