@@ -5,20 +5,14 @@ The file is not that of the attempts: a body of megabytes must hold up no record
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
 
 import orjson
 
 from gateway.services.responses import KeptPicture, KeptResponse
-from gateway.services.sqlite import Migration, open_database, transaction, translated
-from normalization.errors import StateUnavailable
-
-T = TypeVar("T")
+from gateway.services.sqlite import Migration, open_database
+from gateway.services.sqlite_thread import SqliteThread
 
 FILE = "responses.sqlite3"
 
@@ -41,46 +35,29 @@ class SqliteResponses:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._connection = open_database(data_dir / FILE, MIGRATIONS)
+        connection = open_database(data_dir / FILE, MIGRATIONS)
         # What a power cut takes with it are the last seconds' answers, which were delivered; waiting for the disk with
         # every one of them would buy nothing.
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="responses")
-        self._closed = False
+        connection.execute("PRAGMA synchronous = NORMAL")
+        self._file = SqliteThread(connection, "responses")
 
     async def keep(self, response: KeptResponse) -> None:
-        await self._run(lambda connection: _keep(connection, response))
+        await self._file.run(lambda connection: _keep(connection, response))
 
     async def find(self, id: str, owner: str | None, now: float) -> KeptResponse | None:
-        return await self._run(lambda connection: _find(connection, id, owner, now))
+        return await self._file.run(lambda connection: _find(connection, id, owner, now), reading=True)
 
     async def pictures(self, id: str, owner: str | None, now: float) -> tuple[KeptPicture, ...] | None:
-        return await self._run(lambda connection: _pictures(connection, id, owner, now))
+        return await self._file.run(lambda connection: _pictures(connection, id, owner, now), reading=True)
 
     async def delete(self, id: str, owner: str | None, now: float) -> bool:
-        return await self._run(lambda connection: _delete(connection, _THEIRS, id, owner, now)) > 0
+        return await self._file.run(lambda connection: _delete(connection, _THEIRS, id, owner, now)) > 0
 
     async def sweep(self, now: float) -> int:
-        return await self._run(lambda connection: _delete(connection, "expires <= ?", now))
+        return await self._file.run(lambda connection: _delete(connection, "expires <= ?", now))
 
     async def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
-        self._thread.shutdown(wait=False)
-
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._closed:
-            raise StateUnavailable("the gateway is shutting down; try again in a moment")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work)
-
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            with transaction(self._connection):
-                return work(self._connection)
-        except sqlite3.Error as error:
-            raise translated(error) from error
+        await self._file.close()
 
 
 def _keep(connection: sqlite3.Connection, response: KeptResponse) -> None:

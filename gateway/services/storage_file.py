@@ -7,26 +7,22 @@ is done in threads of its own: a slow disk holds up neither the event loop nor a
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import os
 import shutil
 import stat
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 from gateway.services.storage import Content, Usage, format_of, new_name, pieces_of
 from gateway.services.storage_packs import FOLDER, Packs
-from gateway.services.storage_reading import FileStored, translated
+from gateway.services.storage_reading import FileStored, in_thread, translated
 from normalization.errors import StorageFull
 from normalization.vocabulary import Format
-
-T = TypeVar("T")
 
 FLOOR_BYTES = 512_000_000
 """Free space below which nothing is kept any more: the records of attempts need room to the last."""
@@ -69,7 +65,7 @@ class FileStorage:
     async def put(self, content: Content, format: Format, *, durable: bool = True, seconds: float | None = None) -> str:
         pieces = pieces_of(content)
         if durable:
-            return await self._run(self._put, pieces, format, seconds)
+            return await in_thread(self._pool, self._put, pieces, format, seconds)
         try:
             return await self._packs.put(pieces, format)
         except OSError as error:
@@ -77,41 +73,35 @@ class FileStorage:
 
     async def prolong(self, name: str, seconds: float) -> None:
         if format_of(name) is not None:
-            await self._run(self._prolong, self._path(name), seconds)
+            await in_thread(self._pool, self._prolong, self._path(name), seconds)
 
     async def open(self, name: str) -> FileStored | None:
         format = format_of(name)
         if format is None:
-            return await self._run(self._packs.open, name)
-        return await self._run(self._open, name, format)
+            return await in_thread(self._pool, self._packs.open, name)
+        return await in_thread(self._pool, self._open, name, format)
 
     async def delete(self, name: str) -> None:
         if format_of(name) is None:
-            await self._run(self._packs.delete, name)
+            await in_thread(self._pool, self._packs.delete, name)
         else:
-            await self._run(_unlink, self._path(name))
+            await in_thread(self._pool, _unlink, self._path(name))
 
     async def sweep(self, now: float) -> int:
-        return await self._run(self._sweep, now)
+        return await in_thread(self._pool, self._sweep, now)
 
     async def usage(self) -> Usage:
-        return await self._run(self._usage)
+        return await in_thread(self._pool, self._usage)
 
     async def free_bytes(self) -> int:
-        return max(0, await self._run(self._room))
+        return max(0, await in_thread(self._pool, self._room))
 
     async def check(self) -> None:
-        await self._run(self._make_room, 0)
+        await in_thread(self._pool, self._make_room, 0)
 
     async def close(self) -> None:
         await self._packs.close()
         self._pool.shutdown(wait=False)
-
-    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
-        except OSError as error:
-            raise translated(error) from error
 
     def _path(self, name: str) -> Path:
         return self._root / name[:2] / name
@@ -120,17 +110,10 @@ class FileStorage:
         self._make_room(sum(piece.nbytes for piece in pieces))
         name = new_name(format)
         path = self._path(name)
-        part = path.with_name(name + PART_SUFFIX)
         with contextlib.suppress(FileExistsError):
             path.parent.mkdir(mode=0o700)
             sync_directory(self._root)
-        try:
-            write_synced(part, pieces)
-            part.rename(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        sync_directory(path.parent)
+        write_whole(path, pieces)
         if seconds is not None:
             self._prolong(path, seconds)
         return name
@@ -204,7 +187,19 @@ class FileStorage:
                     yield _Found(pack.path, about.st_size, about.st_mtime, part=False)
 
 
-def write_synced(path: Path, pieces: Sequence[memoryview]) -> None:
+def write_whole(path: Path, pieces: Sequence[memoryview]) -> None:
+    """A file with these bytes that survives a power cut; it has its name once it is whole, or leaves nothing behind."""
+    part = path.with_name(path.name + PART_SUFFIX)
+    try:
+        _write_synced(part, pieces)
+        part.rename(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def _write_synced(path: Path, pieces: Sequence[memoryview]) -> None:
     """A new file with these bytes, synced to the disk."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with open(os.open(path, flags, 0o600), "wb", buffering=0) as file:

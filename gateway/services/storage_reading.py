@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from gateway.services.storage import CHUNK_BYTES
 from normalization.errors import OperatorError, StateUnavailable, StorageFull
 from normalization.vocabulary import Format
+
+T = TypeVar("T")
 
 READ_BYTES = 4 * CHUNK_BYTES
 
@@ -51,6 +54,14 @@ class FileStored:
             raise translated(error) from error
         finally:
             os.close(file)
+
+
+async def in_thread(pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any) -> T:
+    """What `work` comes to, in a thread. Raises StorageFull or StateUnavailable where the disk fails."""
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, work, *arguments)
+    except OSError as error:
+        raise translated(error) from error
 
 
 def _unread(opening: asyncio.Future[int]) -> None:

@@ -6,22 +6,18 @@ folder: each moves what it finds, and that one object is put twice does no harm.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TypeVar
 
-from gateway.services.storage_file import PART_SECONDS, PART_SUFFIX, sync_directory, write_synced
-from gateway.services.storage_reading import FileStored, translated
+from gateway.services.storage_file import PART_SECONDS, PART_SUFFIX, write_whole
+from gateway.services.storage_reading import FileStored, in_thread
 from normalization.errors import StorageFull
 from normalization.vocabulary import Format
-
-T = TypeVar("T")
 
 FOLDER = "waiting"
 
@@ -37,32 +33,26 @@ class Waiting:
 
     async def put(self, name: str, pieces: Sequence[memoryview]) -> None:
         """Keep a file; it survives a power cut from then on."""
-        await self._run(self._put, name, pieces)
+        await in_thread(self._pool, self._put, name, pieces)
 
     async def open(self, name: str, format: Format) -> FileStored | None:
         """The picture of that name; None where it does not wait."""
-        return await self._run(self._open, name, format)
+        return await in_thread(self._pool, self._open, name, format)
 
     async def read(self, name: str) -> bytes | None:
         """All of a file; None where it is gone by now."""
-        return await self._run(self._read, name)
+        return await in_thread(self._pool, self._read, name)
 
     async def names(self) -> list[str]:
         """What waits, the oldest first. What a crash left half written is deleted."""
-        return await self._run(self._names)
+        return await in_thread(self._pool, self._names)
 
     async def remove(self, name: str) -> None:
         """Let go of a file; nothing where there is none."""
-        await self._run(self._remove, name)
+        await in_thread(self._pool, self._remove, name)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False)
-
-    async def _run(self, work: Callable[..., T], *arguments: Any) -> T:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *arguments)
-        except OSError as error:
-            raise translated(error) from error
 
     def _put(self, name: str, pieces: Sequence[memoryview]) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,15 +61,7 @@ class Waiting:
                 "the gateway's disk is full; try again later",
                 detail=f"less than {self._floor_bytes} bytes free (limits.disk_floor_bytes) under {self._folder}",
             )
-        path = self._folder / name
-        part = path.with_name(name + PART_SUFFIX)
-        try:
-            write_synced(part, pieces)
-            part.rename(path)
-        except BaseException:
-            part.unlink(missing_ok=True)
-            raise
-        sync_directory(self._folder)
+        write_whole(self._folder / name, pieces)
 
     def _open(self, name: str, format: Format) -> FileStored | None:
         path = self._folder / name

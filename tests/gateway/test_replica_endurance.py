@@ -199,7 +199,8 @@ async def test_what_the_dead_held_is_looked_for_piece_by_piece(monkeypatch: pyte
             return [[] for _ in range(asked[-1])]
 
     redis: Any = Redis()
-    spending = Spending(redis, SimpleNamespace(), "R", "p")
+    outbox: Any = SimpleNamespace()
+    spending = Spending(redis, outbox, "R", "p")
     await spending.forget_dead([f"key-{number}\n2026-11-21" for number in range(2 * LOOKED_AT_ONCE + 1)], lambda _: [])
     assert asked == [LOOKED_AT_ONCE, LOOKED_AT_ONCE, 1]
 

@@ -7,12 +7,10 @@ is told. A name is told once for several changes, and again where it changes mea
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -22,8 +20,8 @@ import orjson
 from gateway.services.attempts_schema import MIGRATIONS
 from gateway.services.attempts_sqlite import FILE
 from gateway.services.replicas.records import ATTEMPT, GENERATION, REQUEST
-from gateway.services.sqlite import open_database, transaction, translated
-from normalization.errors import StateUnavailable
+from gateway.services.sqlite import open_database, translated
+from gateway.services.sqlite_thread import SqliteThread
 
 T = TypeVar("T")
 
@@ -106,17 +104,16 @@ class Outbox:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._connection = open_database(data_dir / FILE, MIGRATIONS)
+        connection = open_database(data_dir / FILE, MIGRATIONS)
         try:
             # What is forgotten of what was told is told again. The journal's own commits wait for the disk.
-            self._connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
             for name, text in TRIGGERS.items():
-                self._connection.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {text}")
+                connection.execute(f"CREATE TRIGGER IF NOT EXISTS {name} {text}")
         except sqlite3.Error as error:
-            self._connection.close()
+            connection.close()
             raise translated(error) from error
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
-        self._closed = False
+        self._file = SqliteThread(connection, "outbox")
         self.waiting = 0
         """Names that were not told yet, as of the last look."""
 
@@ -206,25 +203,11 @@ class Outbox:
         await self.run(lambda connection: put_mark(connection, name, value))
 
     async def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._connection.close)
-        self._thread.shutdown(wait=False)
+        await self._file.close()
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, reading: bool = False) -> T:
-        """What `work` finds, in a transaction of its own; where it is only `reading` nobody who writes waits for it.
-        Raises StorageFull or StateUnavailable."""
-        if self._closed:
-            raise StateUnavailable("the gateway is shutting down; try again in a moment")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transact, work, reading)
-
-    def _transact(self, work: Callable[[sqlite3.Connection], T], reading: bool) -> T:
-        try:
-            with transaction(self._connection, reading=reading):
-                return work(self._connection)
-        except sqlite3.Error as error:
-            raise translated(error) from error
+        """As `SqliteThread.run`."""
+        return await self._file.run(work, reading=reading)
 
 
 def put_mark(connection: sqlite3.Connection, name: str, value: Any) -> None:
