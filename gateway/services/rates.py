@@ -130,14 +130,15 @@ class _Window:
 
     def remaining(self, now: float) -> int:
         """How much may be used now; 0 where there is no limit to tell of."""
-        while self._used and self._used[0][0] + MINUTE <= now:
-            self._total -= self._used.popleft()[1]
+        self._forget(now)
         return max(0, (self.limit or 0) - self._total)
 
     def wait(self, amount: int, now: float) -> float:
         """Seconds until so much may be used, 0.0 = now. A whole minute when it is more than the limit itself, which
         may be a share that grows."""
-        missing = 0 if self.limit is None else amount - self.remaining(now)
+        self._forget(now)
+        # More may be used already than there is: a limit that was lowered counts it all.
+        missing = 0 if self.limit is None else amount + self._total - self.limit
         if missing <= 0:
             return 0.0
         for used_at, used in self._used:
@@ -145,6 +146,10 @@ class _Window:
             if missing <= 0:
                 return used_at + MINUTE - now
         return MINUTE
+
+    def _forget(self, now: float) -> None:
+        while self._used and self._used[0][0] + MINUTE <= now:
+            self._total -= self._used.popleft()[1]
 
     def use(self, amount: int, now: float) -> None:
         if self.limit is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -172,3 +172,18 @@ async def test_a_new_configuration_does_not_forget_what_was_used() -> None:
         assert (await rates.headers("web"))["x-ratelimit-remaining-requests"] == "0"
         rates.configure([])
         await passes(rates)
+
+
+@pytest.mark.parametrize("limited", ["requests_per_minute", "images_per_minute"])
+async def test_under_a_lowered_limit_one_is_told_to_wait_until_enough_is_forgotten(limited: str) -> None:
+    clock = Clock()
+    rates = KeyRates([replace(Entry(), **{limited: 3})], clock=clock)
+    for at in (0, 10, 20):
+        clock.now = 1000.0 + at
+        await passes(rates)
+    rates.configure([replace(Entry(), **{limited: 1})])
+    clock.now = 1030.0
+    error = await refused(rates)
+    assert error.retry_after == 50
+    clock.now += error.retry_after
+    await passes(rates)

@@ -66,6 +66,23 @@ async def test_a_keys_minute_is_counted_exactly_under_load(redis: RedisServer) -
         assert sum(isinstance(end, RateLimitExceeded) for end in ends) == 100
 
 
+@pytest.mark.parametrize("limited", ["requests_per_minute", "images_per_minute"])
+async def test_under_a_lowered_limit_one_is_told_to_wait_until_enough_is_forgotten(
+    redis: RedisServer, limited: str
+) -> None:
+    async with replicas(redis) as home:
+        rates = (await home.one()).rates([Key("k", **{limited: 2})])
+        async with rates.admit("k", 1):
+            await asyncio.sleep(0.05)
+        between = time.monotonic()
+        async with rates.admit("k", 1):
+            rates.configure([Key("k", **{limited: 1})])
+        with pytest.raises(RateLimitExceeded) as refused:
+            await rates.admit("k", 1).__aenter__()
+        assert refused.value.retry_after is not None
+        assert refused.value.retry_after > 60 - (time.monotonic() - between), "until the second is forgotten, too"
+
+
 async def test_every_key_in_redis_dies_by_itself(redis: RedisServer) -> None:
     keys = (Key("k", requests_per_minute=100, max_concurrent=9),)
     async with replicas(redis) as home:

@@ -64,7 +64,7 @@ if per_minute >= 0 and used >= per_minute then return {1, left_of(used - per_min
 local total = tonumber(redis.call('GET', KEYS[4])) or 0
 local left = math.max(0, pictures - total)
 if pictures >= 0 and images > left then
-  local missing, from = images - left, 0
+  local missing, from = images + total - pictures, 0
   while true do
     local some = redis.call('ZRANGE', KEYS[3], from, from + 99)
     if #some == 0 then return {2, '60', left} end
