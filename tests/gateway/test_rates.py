@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -27,6 +27,12 @@ class Entry:
     requests_per_minute: int | None = None
     images_per_minute: int | None = None
     max_concurrent: int | None = None
+
+
+def limited_to(name: str, limit: int) -> Entry:
+    entry = Entry()
+    setattr(entry, name, limit)
+    return entry
 
 
 async def passes(rates: KeyRates, images: int = 1, key: str | None = "web") -> dict[str, str]:
@@ -177,11 +183,11 @@ async def test_a_new_configuration_does_not_forget_what_was_used() -> None:
 @pytest.mark.parametrize("limited", ["requests_per_minute", "images_per_minute"])
 async def test_under_a_lowered_limit_one_is_told_to_wait_until_enough_is_forgotten(limited: str) -> None:
     clock = Clock()
-    rates = KeyRates([replace(Entry(), **{limited: 3})], clock=clock)
+    rates = KeyRates([limited_to(limited, 3)], clock=clock)
     for at in (0, 10, 20):
         clock.now = 1000.0 + at
         await passes(rates)
-    rates.configure([replace(Entry(), **{limited: 1})])
+    rates.configure([limited_to(limited, 1)])
     clock.now = 1030.0
     error = await refused(rates)
     assert error.retry_after == 50
