@@ -17,7 +17,7 @@ from gateway.api.replaying import error_of, read_again, signed_again
 from gateway.api.responses.writing import StoredJson
 from gateway.container import Services
 from gateway.jobs import Job
-from gateway.journal import status_of
+from gateway.keeping import status_of
 from gateway.services.generations import Generation
 from normalization.errors import ImagegateError, NotFound
 
