@@ -76,15 +76,16 @@ class Ordering:
         self.settings = settings
         self.catalogue = catalogue
         self.backends = backends
-        self._profiles: dict[tuple[str, str, int, int], Profile] = {}
+        self._profiles: dict[tuple[str, str, int], tuple[int, Profile]] = {}
 
     def profile(self, provider: str, model: str, pictures: int = 0) -> Profile:
-        """The profile of a provider's model for so many input pictures, built once for what is known of it."""
+        """The profile of a provider's model for so many input pictures, built anew when more is known of it."""
         adapter = self.backends[provider].adapter
-        key = (provider, model, pictures, getattr(adapter, "knows", 0))
-        if key not in self._profiles:
-            self._profiles[key] = adapter.profile(model, pictures)
-        return self._profiles[key]
+        knows, key = getattr(adapter, "knows", 0), (provider, model, pictures)
+        found = self._profiles.get(key)
+        if found is None or found[0] != knows:
+            found = self._profiles[key] = knows, adapter.profile(model, pictures)
+        return found[1]
 
     def check(self, asked: Asked, resolved: Resolved) -> None:
         """Raise what is wrong with the parameters, before anything is done about the pictures."""

@@ -13,7 +13,11 @@ import pytest
 
 from gateway import watching
 from gateway.backends import Backend, build_backends
+from gateway.config.model import Settings
+from gateway.ordering import Ordering
+from gateway.routing import Catalogue
 from gateway.watching import Watch, behind
+from providers.base import Observed
 from providers.transport import Transport
 from tests.providers.fake_engine import KLEIN, FakeEngine
 from tests.providers.worker_served import worker
@@ -23,13 +27,17 @@ from tests.simulators import max_simulator
 pytestmark = pytest.mark.anyio
 
 
-def backends(tmp_path: Path, *addresses: str, **entry: Any) -> Mapping[str, Backend]:
+def settings(tmp_path: Path, *addresses: str, **entry: Any) -> Settings:
     config = {
         "auth": {"mode": "none"},
         "providers": {"gpu": {"type": "flux_worker", "base_urls": list(addresses), **entry}},
         "models": {"klein": {"routes": [{"provider": "gpu", "model": KLEIN.id}]}},
     }
-    return build_backends(settings_of(tmp_path, config))
+    return settings_of(tmp_path, config)
+
+
+def backends(tmp_path: Path, *addresses: str, **entry: Any) -> Mapping[str, Backend]:
+    return build_backends(settings(tmp_path, *addresses, **entry))
 
 
 @asynccontextmanager
@@ -153,6 +161,21 @@ async def test_what_a_worker_told_is_forgotten_once_another_has_its_place(
             await looking.round()
             assert adapter.knows > before
             assert adapter.profile(KLEIN.id, 1).input_images_max == 1
+
+
+async def test_of_each_profile_there_is_one_however_often_workers_come_and_go(tmp_path: Path) -> None:
+    with worker(FakeEngine()) as one:
+        configured = settings(tmp_path, one.base)
+        found = build_backends(configured)
+        ordering, adapter = Ordering(configured, Catalogue(configured), found), found["gpu"].adapter
+        assert isinstance(adapter, Observed)
+        async with watch(found) as looking:
+            for _ in range(3):
+                assert ordering.profile("gpu", KLEIN.id, 1).input_images_max == 1
+                await looking.round()
+                assert ordering.profile("gpu", KLEIN.id, 1).input_images_max > 1
+                adapter.keep(())
+    assert len(ordering._profiles) == 1
 
 
 async def test_a_new_configuration_is_looked_at_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
