@@ -133,7 +133,7 @@ def _http(text: str, accepted: str) -> str:
         sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isprintable()
     except ValueError:
         raise refused("not an http(s) URL", accepted) from None
-    if not sound or any(letter in text for letter in " \\"):
+    if not sound or any(letter in text for letter in ' \\"<>'):
         raise refused("not an http(s) URL", accepted)
     if "@" in parts.netloc:
         raise refused("a URL with credentials in it", f"{accepted}; credentials go under api_key or headers")

@@ -91,6 +91,7 @@ KEYED = f"{GOOD}storage: {{signing_key: k}}\n"
             f"{GOOD}server: {{public_url: ftp://a}}",
             "c.yaml:5: server.public_url: not an http(s) URL; accepted: http://",
         ),
+        (f"{GOOD}server: {{public_url: 'http://a/\"'}}", "c.yaml:5: server.public_url: not an http(s) URL; accepted: "),
         (f"{GOOD}server: {{public_url: 'http://a:x'}}", "c.yaml:5: server.public_url: not an http(s) URL; accepted: "),
         (f"{GOOD}server: {{public_url: 'http://a/?b'}}", "c.yaml:5: server.public_url: a URL with a query or a fragm"),
         (
