@@ -11,9 +11,9 @@ import logging
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
+from gateway.charging import Charging, settlement_of
 from gateway.collecting import Collector
 from gateway.conversing import Conversation
 from gateway.failing import FailureClass
@@ -21,7 +21,7 @@ from gateway.finishing import Finisher
 from gateway.outcome import AttemptRecord, CallResult, Candidate, Order
 from gateway.resending import Resending
 from gateway.resuming import Taken, resumable, resume_text
-from gateway.services.attempts import Attempts, NewAttempt, Settled, Settlement, charge_of_unknown, new_id
+from gateway.services.attempts import Attempts, NewAttempt, charge_of_unknown, new_id
 from gateway.services.balance import RESTS_SECONDS
 from gateway.services.bought import Bought
 from gateway.services.failpoints import reach
@@ -45,7 +45,6 @@ from normalization.errors import (
     UpstreamUnavailable,
 )
 from normalization.plan import Call
-from normalization.pricing import components
 from providers.base import Artifact, Done, Failed, Resumable, WireRequest, Work
 from providers.transport import Target, Transport
 
@@ -127,6 +126,7 @@ class _Submission:
         self.timing, self.deadline = order.progress.timing, deadline
         self.taken = taken
         self.attempt = new_id() if taken is None else taken.attempt
+        self.charging = Charging(candidate, call, taken)
         self.started = time.monotonic()
         self.target: Target = self._target()
         self.talk = Conversation(driver, order, candidate, call, self.target, deadline)
@@ -151,7 +151,7 @@ class _Submission:
                 key_name=order.key_name,
                 user=order.request.safety_identifier or order.request.user,
                 images=self.call.images,
-                planned_cost_micros=self._cost(),
+                planned_cost_micros=self.charging.cost(),
                 created=time.time(),
                 operation=self.call.operation,
                 allotment=order.allotment,
@@ -288,8 +288,8 @@ class _Submission:
             error=error,
             surplus=max(0, len(done.artifacts) - self.call.images),
             failure=None if error is None else FailureClass.RESULT,
-            charge="charged" if billable or self._cost() else "none",
-            cost_micros=done.cost_micros if done.cost_micros is not None else self._cost(made=len(artifacts)),
+            charge="charged" if billable or self.charging.cost() else "none",
+            cost_micros=done.cost_micros if done.cost_micros is not None else self.charging.cost(made=len(artifacts)),
             usage=done.usage,
         )
 
@@ -319,7 +319,7 @@ class _Submission:
         charge: Charge = "unknown",
     ) -> CallResult:
         if charge == "unknown":
-            charge = charge_of_unknown(self._cost())
+            charge = charge_of_unknown(self.charging.cost())
         return CallResult(
             places=self.call.places,
             record=self._record(outcome),
@@ -327,56 +327,18 @@ class _Submission:
             refused=refused,
             failure=failure,
             charge=charge,
-            cost_micros=self._cost() if charge == "charged" else None,
+            cost_micros=self.charging.cost() if charge == "charged" else None,
         )
 
     def _record(self, outcome: str) -> AttemptRecord:
         plan = self.candidate.plan
         return AttemptRecord(plan.provider, plan.model, outcome, time.monotonic() - self.started)
 
-    def _cost(self, *, made: int | None = None) -> int | None:
-        """What the submission costs; by the picture, only as many as were `made`, where that is known."""
-        call = self.call
-        if made is None or made >= call.images:
-            return self._whole_cost
-        return self._cost_of(replace(call, places=call.places[:made], seeds=call.seeds[:made]))
-
-    @cached_property
-    def _whole_cost(self) -> int | None:
-        return self._cost_of(self.call)
-
-    def _cost_of(self, call: Call) -> int | None:
-        if self.taken is not None:
-            return self.taken.cost_micros
-        plan = self.candidate.plan
-        parts = components(self.candidate.price, (call,), plan.yields or plan.finish.fit)
-        return None if parts is None else sum(part.micros for part in parts)
-
     async def _settle(self, result: CallResult) -> None:
-        state = _state(result)
-        self.order.progress.worked |= state not in ("refused", "not_sent")
+        settlement = settlement_of(result)
+        self.order.progress.worked |= settlement.state not in ("refused", "not_sent")
         self.driver.metrics.settled(self.order, self.candidate, result)
-        settlement = Settlement(
-            state=state,
-            outcome=result.record.outcome,
-            charge=result.charge,
-            cost_micros=result.cost_micros,
-            images=len(result.pictures),
-            seconds=result.record.seconds,
-        )
         try:
             await self.driver.attempts.settle(self.attempt, settlement)
         except OperatorError as error:  # raised, it would say that nothing was sent, and the same be bought again
             log.error("how submission %s ended is not on record: %s", self.attempt, error.message)
-
-
-def _state(result: CallResult) -> Settled:
-    if result.error is None or result.pictures:
-        return "done"
-    match result.failure:
-        case FailureClass.NOT_SENT:
-            return "not_sent"
-        case FailureClass.REFUSED:
-            return "refused"
-        case _:
-            return "maybe" if result.charge == "unknown" else "failed"

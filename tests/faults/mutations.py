@@ -270,12 +270,12 @@ BUGS: Mapping[str, Bug] = {
     "settled twice, the doubt first": Bug(settled_twice, "plain", "needless"),
     "each look at a job is a charge": Bug(each_look_is_a_charge, "plain, by job", "sums"),
     "a refusal is booked": Bug(
-        _failing(lambda self, result: replace(result, charge="charged", cost_micros=self._cost())),
+        _failing(lambda self, result: replace(result, charge="charged", cost_micros=self.charging.cost())),
         "refused",
         "invented",
     ),
     "a refusal has a price": Bug(
-        _failing(lambda self, result: replace(result, cost_micros=self._cost())), "refused", "invented"
+        _failing(lambda self, result: replace(result, cost_micros=self.charging.cost())), "refused", "invented"
     ),
     "a refusal is called unknown": Bug(
         _failing(lambda _, result: replace(result, charge="unknown")), "refused", "needless"
