@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from gateway.api.account import Account, account
 from gateway.api.answer import chunks, progress_headers, recorded_headers
 from gateway.api.callers import base_url
 from gateway.api.carrying import failed, parting
@@ -41,8 +42,10 @@ async def replayed(request: Request, services: Services, found: Job | Generation
     headers.update(REPLAYED)
     if isinstance(found, Job):
         headers["x-generation-id"] = found.generation_id
+        _note(account(request), services, found.order.model, found.generation_id)
         return await _attached(request, services, found)
     headers["x-generation-id"] = found.new.id
+    _note(account(request), services, found.new.model, found.new.id)
     record = await _ended(request, services, found)
     headers.update(recorded_headers(await services.journal.generations.submissions(found.new.id)))
     ended = record.ended
@@ -62,6 +65,13 @@ async def replayed(request: Request, services: Services, found: Job | Generation
         await services.journal.returned(found.new.id, delivered=reached)
 
     return Told(request, told, Parting(returned, returned))
+
+
+def _note(noted: Account, services: Services, model: str, generation_id: str) -> None:
+    """What was asked for, once more; nothing is made for it."""
+    noted.resolved, noted.generation_id = model, generation_id
+    if model in services.settings.models:
+        noted.model = model
 
 
 async def _ended(request: Request, services: Services, record: Generation) -> Generation:

@@ -57,6 +57,17 @@ def test_the_same_key_gets_the_same_answer_and_buys_once(tmp_path: Path) -> None
         assert len(simulator.submissions) == 1
 
 
+def test_an_answer_given_again_is_a_request_for_the_same_model(tmp_path: Path) -> None:
+    with gateway(tmp_path) as (client, _):
+        for _ in range(3):
+            assert client.post(PATH, json=BODY, headers=KEY).status_code == 200
+        operator = client.base_url.join("/")
+        (row,) = client.get(operator.join("/admin/usage?group_by=model")).json()["rows"]
+        assert (row["group"], row["requests"], row["images"], row["upstream_calls"]) == ("m", 3, 1, 1)
+        counted = 'imagegate_requests_total{endpoint="/v1/images/generations",model="m",status="200"} 3.0'
+        assert counted in client.get(operator.join("/metrics")).text
+
+
 @pytest.mark.parametrize("tries", ["²", "9" * 5000, "-1", "", "one", "1.0"])
 def test_a_count_of_tries_is_no_reason_to_fail(tmp_path: Path, tries: str) -> None:
     with gateway(tmp_path) as (client, simulator):
