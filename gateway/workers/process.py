@@ -8,7 +8,8 @@ import pickle
 import signal
 import socket
 import sys
-from typing import Any, NoReturn
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gateway.cli import reported
 from gateway.cli.listening import Hooks, Watched, server
@@ -21,6 +22,9 @@ from gateway.workers.shared import Coordinated
 from gateway.workers.supervisor import Handed, settings_of_text
 from gateway.workers.wire import SETTINGS, STOP
 from normalization.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from gateway.container import Services
 
 log = logging.getLogger("imagegate.workers")
 
@@ -52,13 +56,6 @@ def _serve(handed: Handed, channel: Channel, listener: socket.socket) -> int:
     app = create_app(settings, sharing)
     services = app.state.services
 
-    async def reload(text: str) -> str | None:
-        try:
-            services.reload(settings_of_text(text))
-        except ConfigurationError as error:
-            return str(error.message)
-        return None
-
     watched = Watched(app)
     own = settings.model_copy(update={"limits": sharing.own(settings.limits)})
 
@@ -75,7 +72,7 @@ def _serve(handed: Handed, channel: Channel, listener: socket.socket) -> int:
         serving.handle_exit(signal.SIGINT, None)
 
     channel.on(STOP, lambda number: serving.handle_exit(signal.Signals(number), None))
-    channel.answer(SETTINGS, reload)
+    channel.answer(SETTINGS, partial(taken_over, services))
     channel.on_lost = orphaned
     try:
         serving.run(sockets=[listener])
@@ -86,6 +83,18 @@ def _serve(handed: Handed, channel: Channel, listener: socket.socket) -> int:
             raise watched.failure from None
         raise
     return 0
+
+
+async def taken_over(services: Services, text: str) -> str | None:
+    """Why a configuration, as `settings_text` writes it, could not be taken over; None where it is in force."""
+    try:
+        services.reload(settings_of_text(text))
+    except ConfigurationError as error:
+        return error.message
+    except Exception:  # a bug of ours: whoever reloads must not hear that all is well
+        log.exception("a configuration could not be taken over")
+        return "a worker met an unexpected error, which stands in the log"
+    return None
 
 
 def _stopped(*_: Any) -> NoReturn:

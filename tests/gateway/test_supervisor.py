@@ -14,7 +14,9 @@ import pytest
 from gateway.config.model import Settings
 from gateway.workers import supervisor
 from gateway.workers.coordinator import Desk
-from gateway.workers.supervisor import Hooks, Supervisor
+from gateway.workers.process import taken_over
+from gateway.workers.supervisor import Hooks, Supervisor, settings_text
+from normalization.errors import ConfigurationError
 from tests.raw import PROVIDED
 from tests.served import settings_of
 
@@ -79,6 +81,32 @@ async def test_where_not_even_the_first_can_be_started_that_is_the_end(
     async with asyncio.timeout(10):
         await kept._keep(0)
     assert kept._failed == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (None, None),
+        (ConfigurationError("providers.p: not so"), "providers.p: not so"),
+        (RuntimeError("a bug"), "a worker met an unexpected error, which stands in the log"),
+    ],
+)
+async def test_whatever_keeps_a_worker_from_a_configuration_is_told(
+    trouble: Exception | None, told: str | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reloaded: list[Settings] = []
+
+    class Refusing:
+        def reload(self, settings: Settings) -> None:
+            if trouble is not None:
+                raise trouble
+            reloaded.append(settings)
+
+    services: Any = Refusing()
+    settings = settings_of(tmp_path, PROVIDED)
+    assert await taken_over(services, settings_text(settings)) == told
+    assert reloaded == ([] if trouble else [settings])
+    assert ("a bug" in caplog.text) == isinstance(trouble, RuntimeError)
 
 
 @pytest.mark.parametrize("refusal", [None, "providers.p.rename: 'x' is not a parameter"])
