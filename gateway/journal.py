@@ -88,7 +88,7 @@ class Journal:
         self._claims: dict[str, Claim] = {}
         self._trimmed: dict[str | None, int] = {}
         self._peers = peers or Peers()
-        self._peers.answer(self._left_for_peer, self._given_back)
+        self._peers.answer(self._left_for_peer, self._given_back, self._running_here)
 
     async def claim(self, identity: Identity) -> Claim | Job | Generation:
         """The right to carry the request out, or what was made of it before: a job of this process, or what is on
@@ -178,9 +178,14 @@ class Journal:
         """A generation of this key's; None where there is none."""
         job = self._live.get(id)
         if job is None:
-            return await self.generations.find(id, key_name)
-        new = job.order.generation
-        return job if new is not None and new.key_name == key_name else None
+            return await self.generations.find(id, key_name) or await self._peers.running(id, key_name)
+        return None if self._running_here(id, key_name) is None else job
+
+    def _running_here(self, id: str, key_name: str | None) -> NewGeneration | None:
+        """A stream tells its id before the record of it is written: another process cannot see that yet."""
+        job = self._live.get(id)
+        new = None if job is None else job.order.generation
+        return new if new is not None and new.key_name == key_name else None
 
     async def leave(self, job: Job, visit: Visit, *, delivered: bool) -> None:
         """A client waits no more: it was given its answer, or is gone. The last one puts the generation away."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from gateway.services.gates import GateTimeout
@@ -15,6 +17,12 @@ LEFT = "left"
 
 LET_GO = "let go"
 """The inquiry by which a process gives back what it has claimed of another's work; its body is the generation's id."""
+
+RUNNING = "running"
+"""The inquiry after a generation that is under way; its body is its id and a key's name."""
+
+ASK_SECONDS = 2.0
+"""How long a process may take to say what it works on."""
 
 
 class Peers:
@@ -37,8 +45,14 @@ class Peers:
     async def left(self, fingerprint: str, key_name: str | None) -> Generation | None:
         """What another process works on, or has done, for a client that has left it, and that is this one's to give
         now."""
-        found = await self._sharing.inquire(LEFT, [fingerprint, key_name])
-        return None if found is None else Generation(NewGeneration(*found), "running")
+        return _generation(await self._sharing.inquire(LEFT, [fingerprint, key_name]))
+
+    async def running(self, id: str, key_name: str | None) -> Generation | None:
+        """A generation of this key's that another process carries out, also where it is not on record yet."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                return _generation(await self._sharing.inquire(RUNNING, [id, key_name]))
+        return None
 
     async def let_go(self, id: str) -> None:
         """The client that came back for another process's work has left again; a further one may come."""
@@ -48,8 +62,10 @@ class Peers:
         self,
         claim: Callable[[str, str | None], Awaitable[NewGeneration | None]],
         let_go: Callable[[str], bool],
+        running: Callable[[str, str | None], NewGeneration | None],
     ) -> None:
-        """Have `claim` asked when another process looks for what was left, and `let_go` when it gives that back."""
+        """Have `claim` asked when another process looks for what was left, `let_go` when it gives that back, and
+        `running` when it looks for what is under way."""
 
         async def given_back(id: str) -> bool | None:
             return let_go(id) or None
@@ -57,9 +73,21 @@ class Peers:
         self._sharing.answer(LET_GO, given_back)
 
         async def told(body: list[Any]) -> list[Any] | None:
-            new = await claim(*body)
-            if new is None:
-                return None
-            return [new.id, new.request_id, new.key_name, new.endpoint, new.model, new.created]
+            return _listed(await claim(*body))
 
         self._sharing.answer(LEFT, told)
+
+        async def known(body: list[Any]) -> list[Any] | None:
+            return _listed(running(*body))
+
+        self._sharing.answer(RUNNING, known)
+
+
+def _listed(new: NewGeneration | None) -> list[Any] | None:
+    if new is None:
+        return None
+    return [new.id, new.request_id, new.key_name, new.endpoint, new.model, new.created]
+
+
+def _generation(listed: list[Any] | None) -> Generation | None:
+    return None if listed is None else Generation(NewGeneration(*listed), "running")
