@@ -134,9 +134,10 @@ class Services:
         merged = taken_over(self.settings, settings)
         backends = build_backends(merged, self.backends, self.sharing)
         catalogue = Catalogue(merged)
-        self.ordering = Ordering(merged, catalogue, backends)
+        # All of it at once: nobody sees a part, also where another part cannot be made.
+        ordering, keyring = Ordering(merged, catalogue, backends), Keyring(merged, self.sharing)
         self.settings, self.catalogue, self.backends = merged, catalogue, backends
-        self.keyring = Keyring(merged, self.sharing)
+        self.ordering, self.keyring = ordering, keyring
         self.rates.configure(merged.auth.keys)
         self.metrics.expect(merged.models)
 

@@ -99,9 +99,11 @@ class Notebook:
     def _tear(self, *, entered: bool) -> None:
         """Let go of the oldest file."""
         path, file = self._pages.pop(0)
-        if entered:
-            path.unlink(missing_ok=True)
-        os.close(file)
+        try:
+            if entered:
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(file)
 
 
 def _read(notes: bytes) -> Iterator[Entry]:

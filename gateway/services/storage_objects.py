@@ -266,25 +266,41 @@ class ObjectStorage:
         while True:
             try:
                 self._more = False
-                names = [name for name in await self._waiting.names() if key_of(name) is not None]
-                for name in names:
-                    await self._move_one(name)
-                if not names and not self._more:
+                waited = await self._move_all()
+                if not waited and not self._more:
                     return
                 pause = MOVE_FIRST_SECONDS
+                continue
             except OperatorError as error:
                 log.warning("what waits for the bucket cannot be moved yet: %s", error.detail or error.message)
-                self._better.clear()
-                try:
-                    async with asyncio.timeout(pause):
-                        await self._better.wait()
-                except TimeoutError:
-                    pause = min(MOVE_MOST_SECONDS, 2 * pause)
+            except Exception:  # nobody else would ever move it
+                log.exception("what waits for the bucket cannot be moved yet")
+            self._better.clear()
+            try:
+                async with asyncio.timeout(pause):
+                    await self._better.wait()
+            except TimeoutError:
+                pause = min(MOVE_MOST_SECONDS, 2 * pause)
 
-    async def _move_one(self, name: str) -> None:
-        data, place = await self._waiting.read(name), place_of(name)
-        if data is None:
-            return
+    async def _move_all(self) -> bool:
+        """Move what waits, and tell whether anything did. One that cannot be read keeps back none of the others; why it
+        cannot is raised after them."""
+        names = [name for name in await self._waiting.names() if key_of(name) is not None]
+        unread: OperatorError | None = None
+        for name in names:
+            try:
+                data = await self._waiting.read(name)
+            except OperatorError as error:
+                unread = error
+                continue
+            if data is not None:
+                await self._move_one(name, data)
+        if unread is not None:
+            raise unread
+        return bool(names)
+
+    async def _move_one(self, name: str, data: bytes) -> None:
+        place = place_of(name)
         await self._put(name, [memoryview(data)], "text/plain" if place is None else place.format.media_type)
         await self._waiting.remove(name)
         log.info("%s is in the bucket now", name)

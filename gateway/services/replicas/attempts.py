@@ -162,8 +162,7 @@ class SharedAttempts:
             return False
 
         def settled(connection: sqlite3.Connection) -> bool:
-            found = connection.execute("SELECT fence FROM followed WHERE generation_id = ?", (shared.id,)).fetchone()
-            if (1 if found is None else found[0]) >= shared.fence:
+            if max(1, merging.fence_of(connection, shared.id)) >= shared.fence:  # 1 is that of whoever began it
                 return False
             merging.let_go(connection, shared, others.replica)
             return True
@@ -193,7 +192,7 @@ class SharedAttempts:
     async def _followed(self, id: str, fence: int) -> Orphan | None:
         """What is to be done for a generation that is this replica's now; None where that is done already."""
         others = self.others
-        if await others.outbox.run(lambda connection: _fence(connection, id)) >= fence:
+        if await others.outbox.run(lambda connection: merging.fence_of(connection, id), reading=True) >= fence:
             return None
         shared = await shared_generation(others.redis, id)
         if shared is None:
@@ -204,11 +203,6 @@ class SharedAttempts:
         orphan = await others.outbox.run(_following(shared, others.replica, holder))
         others.turns.hurry()
         return orphan
-
-
-def _fence(connection: sqlite3.Connection, id: str) -> int:
-    found = connection.execute("SELECT fence FROM followed WHERE generation_id = ?", (id,)).fetchone()
-    return 0 if found is None else int(found[0])
 
 
 def _following(shared: Shared, replica: str, holder: merging.Holder) -> Callable[[sqlite3.Connection], Orphan | None]:

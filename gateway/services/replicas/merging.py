@@ -73,10 +73,15 @@ def local_order(row: Mapping[str, Any], replica: str) -> str:
     return max(own, row["heard"] or "")
 
 
+def fence_of(connection: sqlite3.Connection, generation: str) -> int:
+    """By which fence this replica has taken a generation over from another; 0 where it has not."""
+    found = connection.execute("SELECT fence FROM followed WHERE generation_id = ?", (generation,)).fetchone()
+    return 0 if found is None else int(found[0])
+
+
 def follow(connection: sqlite3.Connection, shared: Shared, replica: str, holder: Holder) -> bool:
     """Take over a generation into this replica's journal; False where that was done before."""
-    found = connection.execute("SELECT fence FROM followed WHERE generation_id = ?", (shared.id,)).fetchone()
-    if found is not None and found[0] >= holder.fence:
+    if fence_of(connection, shared.id) >= holder.fence:
         return False
     connection.execute("INSERT OR REPLACE INTO followed VALUES (?, ?)", (shared.id, holder.fence))
     for told in shared.attempts:
