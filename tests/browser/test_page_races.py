@@ -116,6 +116,35 @@ def test_a_picture_is_remembered_for_the_key_that_it_was_asked_for_with(page: Pa
     remembered(page, 0)
 
 
+def test_a_double_click_and_a_key_held_down_buy_once(page: Page, site: Site) -> None:
+    opened(page, site)
+    runs = page.locator(".run")
+    page.locator("#prompt").fill("a lighthouse")
+    page.locator("#make").dblclick()
+    expect(runs.locator(".caption")).to_have_count(1)
+    page.locator("#prompt").focus()
+    page.keyboard.down("Control")
+    for _ in range(3):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    page.keyboard.up("Control")
+    expect(runs.locator(".caption")).to_have_count(2)
+    page.locator("#make").focus()
+    for _ in range(3):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    expect(runs.locator(".caption")).to_have_count(3)
+    runs.first.get_by_role("button", name="Variations").dblclick()
+    expect(runs.locator(".caption")).to_have_count(7)
+    page.locator("#prompt").focus()
+    page.keyboard.down("End")
+    for _ in range(3):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    expect(page.locator("#prompt")).to_have_value("a lighthouse\n\n\n")
+    assert runs.count() == 4
+
+
 def test_what_says_that_a_picture_is_gone_is_not_saved_as_one(page: Page, site: Site) -> None:
     opened(page, site)
     make(page, "a lighthouse")

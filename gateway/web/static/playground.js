@@ -115,6 +115,20 @@ find("#composer").addEventListener("submit", (event) => {
   present(runs.start(orders, pictures.all().map((each) => ({ ...each })), form.ratio()));
 });
 
+// A double click, or Enter held down, is one wish, and what it makes is paid for once.
+document.addEventListener("click", (event) => {
+  if (event.detail < 2 || !event.target.closest?.("[data-buys]")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, { capture: true });
+
+document.addEventListener("keydown", (event) => {
+  const types = event.target.matches?.("textarea") && !event.ctrlKey && !event.metaKey;
+  if (event.key !== "Enter" || !event.repeat || types) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, { capture: true });
+
 find("#prompt").addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
   event.preventDefault();

@@ -164,12 +164,12 @@ function dress(node, entry, actions) {
 
 /** What can be done with a picture, as buttons. */
 export function tools(entry, actions, named = false) {
-  const button = (name, label, act) => el("button", { type: "button", class: named ? "button" : "button quiet square tiny", "aria-label": named ? null : label, title: named ? null : label, on: { click: act } }, icon(name), named && label);
+  const button = (name, label, act, dataset = {}) => el("button", { type: "button", dataset, class: named ? "button" : "button quiet square tiny", "aria-label": named ? null : label, title: named ? null : label, on: { click: act } }, icon(name), named && label);
   const varies = !entry.names.length || entry.inputs;
   return [
     button("download", "Download", () => actions.download(entry)),
     button("edit", "Edit this picture", () => actions.edit(entry)),
-    varies && button("vary", "Variations", () => actions.vary(entry)),
+    varies && button("vary", "Variations", () => actions.vary(entry), { buys: "" }),
     !named && button("more", "Details", () => actions.view(entry)),
   ];
 }
@@ -185,7 +185,7 @@ function problem(error, order, inputs, actions) {
     el("div", { class: "row" },
       error.wantsKey
         ? el("button", { type: "button", class: "button tiny", on: { click: () => actions.refused(error) } }, "Enter a key")
-        : !error.param && el("button", { type: "button", class: "button tiny", on: { click: () => actions.again([error.untold ? order : anew(order)], inputs) } }, "Try again")),
+        : !error.param && el("button", { type: "button", dataset: { buys: "" }, class: "button tiny", on: { click: () => actions.again([error.untold ? order : anew(order)], inputs) } }, "Try again")),
   );
 }
 
