@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Route, expect
@@ -25,7 +26,32 @@ SLOW_SEARCH = """() => {
 }"""
 """The first search finds nothing, when the test says so."""
 
+LIVING = """
+window.living = new Set();
+const [made, ended] = [URL.createObjectURL, URL.revokeObjectURL];
+URL.createObjectURL = (blob) => {
+  const address = made(blob);
+  living.add(address);
+  return address;
+};
+URL.revokeObjectURL = (address) => (living.delete(address), ended(address));
+"""
+"""The addresses of pictures that are held."""
+
 TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def picture() -> dict[str, Any]:
+    """The last event of a stream of one picture."""
+    names = {"model": "sketch", "provider": "sketch", "executed_model": "sketch"}
+    return {
+        "type": "image_generation.completed",
+        "image_index": 0,
+        "size": "4x4",
+        "output_format": "png",
+        "b64_json": dot("red"),
+        "metadata": {**names, "partial": False, "cost_micros": 0, "parameters": []},
+    }
 
 
 class Held:
@@ -98,16 +124,7 @@ def test_a_picture_is_remembered_for_the_key_that_it_was_asked_for_with(page: Pa
     page.locator("#key-open").click()
     page.get_by_label("Key", exact=True).fill("another-key")
     page.get_by_role("button", name="Use key").click()
-    names = {"model": "sketch", "provider": "sketch", "executed_model": "sketch"}
-    told(
-        page,
-        type="image_generation.completed",
-        image_index=0,
-        size="4x4",
-        output_format="png",
-        b64_json=dot("red"),
-        metadata={**names, "partial": False, "cost_micros": 0, "parameters": []},
-    )
+    told(page, **picture())
     page.evaluate("text => tell(text)", "data: [DONE]\n\n")
     expect(page.locator(".tile .caption")).to_have_count(1)
     page.evaluate('async () => (await import("/web/api.js")).keepKey("")')
@@ -143,6 +160,25 @@ def test_a_double_click_and_a_key_held_down_buy_once(page: Page, site: Site) -> 
     page.keyboard.up("Enter")
     expect(page.locator("#prompt")).to_have_value("a lighthouse\n\n\n")
     assert runs.count() == 4
+
+
+def test_a_run_that_has_left_the_page_holds_no_picture_once_it_is_over(page: Page, site: Site) -> None:
+    page.add_init_script(STREAM)
+    page.add_init_script(LIVING)
+    opened(page, site)
+    page.locator("#prompt").fill("A red fox")
+    page.locator("#make").click()
+    expect(page.locator(".tile.waiting")).to_have_count(1)
+    page.evaluate("() => { window.first = window.stream; }")
+    for count in range(2, 22):
+        page.locator("#make").click()
+        expect(page.locator(".run")).to_have_count(min(count, 20))
+    page.evaluate("() => { window.stream = window.first; }")
+    told(page, **picture())
+    page.evaluate("text => tell(text)", "data: [DONE]\n\n")
+    expect(page.locator("#said")).to_contain_text("1 picture by sketch")
+    page.evaluate(TWO_FRAMES)
+    assert page.evaluate("living.size") == 0
 
 
 def test_what_says_that_a_picture_is_gone_is_not_saved_as_one(page: Page, site: Site) -> None:

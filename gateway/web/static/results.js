@@ -54,6 +54,8 @@ function column(order, inputs, ratio, actions) {
     el("div", { class: "row column-head" }, el("h3", { class: "break" }, order.body.model), status), tiles, foot);
   const pictures = [];
   const addresses = [];
+  let over = false;
+  let released = false;
   const waiting = Array.from({ length: wanted }, () => tile(ratio));
   fill(tiles, waiting);
   const entry = (picture, metadata, took) => ({
@@ -138,10 +140,19 @@ function column(order, inputs, ratio, actions) {
       clearInterval(clock);
       failed(error);
       if (error.wantsKey) actions.refused(error);
+    } finally {
+      over = true;
+      if (released) free();
     }
   }
 
-  return { node, work, release: () => addresses.forEach((each) => URL.revokeObjectURL(each)) };
+  function free() {
+    for (const each of addresses.splice(0)) URL.revokeObjectURL(each);
+  }
+
+  // What is still being made comes all the same, and is remembered: its pictures are let go of when it is over.
+  const release = () => ((released = true), over && free());
+  return { node, work, release };
 }
 
 function tile([width, height]) {
