@@ -34,8 +34,10 @@ class State:
 
     async def close(self) -> None:
         """Write what is left to write, and let go."""
-        await self.attempts.close()
-        await self.responses.close()
+        try:
+            await self.attempts.close()
+        finally:
+            await self.responses.close()
 
 
 async def open_state(settings: Settings, redis: RedisConnection | None = None) -> State:

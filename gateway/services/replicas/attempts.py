@@ -57,9 +57,11 @@ class Copresence:
 
     async def close(self) -> None:
         """Tell what is left to tell, and let go."""
-        await self.teller.close()
-        await self.turns.close()
-        await self.outbox.close()
+        try:
+            await self.teller.close()
+            await self.turns.close()
+        finally:
+            await self.outbox.close()
 
     async def told(self, names: Sequence[tuple[Kind, str]]) -> bool | None:
         """Tell Redis now: whether it has it; None where another holds the Idempotency-Key. What it does not take in
@@ -148,8 +150,10 @@ class SharedAttempts:
         await self.local.ping()
 
     async def close(self) -> None:
-        await self.local.close()
-        await self.others.close()
+        try:
+            await self.local.close()
+        finally:
+            await self.others.close()
 
     async def _elsewhere(self, orphan: Orphan) -> bool:
         """Whether another replica goes on with what a process of this one left, or has brought it to its end."""

@@ -81,13 +81,15 @@ class Turns:
         if self._work is not None:
             self._work.cancel()
             await asyncio.gather(self._work, return_exceptions=True)
-        with contextlib.suppress(OperatorError):
-            while self._redis.available and await self._teller.drain() == AT_ONCE:
-                pass
-            if self._office.held:
-                # Whoever is there may go on with what is left here at once.
-                await self._redis.command("ZADD", self._redis.key("owners"), 0, self.id)
-        self._office.leave()
+        try:
+            with contextlib.suppress(OperatorError):
+                while self._redis.available and await self._teller.drain() == AT_ONCE:
+                    pass
+                if self._office.held:
+                    # Whoever is there may go on with what is left here at once.
+                    await self._redis.command("ZADD", self._redis.key("owners"), 0, self.id)
+        finally:
+            self._office.leave()
 
     def _returned(self) -> None:
         self._back = True
