@@ -20,7 +20,7 @@ from gateway.services.attempts import Attempt, NewAttempt, Settlement, new_id
 from gateway.services.attempts_schema import MIGRATIONS, UNSETTLED
 from gateway.services.attempts_writer import LEASE_SECONDS, Batch, Question, Report, Row, Writer
 from gateway.services.generations import NewGeneration, Orphan
-from gateway.services.sqlite import open_database, translated
+from gateway.services.sqlite import open_database, presence, translated
 from normalization.errors import OperatorError, StateUnavailable
 
 log = logging.getLogger("imagegate.attempts")
@@ -61,7 +61,7 @@ class SqliteAttempts:
             raise
         if found:
             log.warning("%d submissions were under way when their process ended; their outcome is unknown", found)
-        self._writer = Writer(connection, self._life.owner, self._written)
+        self._writer = Writer(connection, self._life.owner, self._written, presence(data_dir / FILE))
         self._linger_seconds = linger_seconds
         self._next = Batch()
         self._writing = False

@@ -139,10 +139,17 @@ class Report:
 
 
 class Writer:
-    """The thread that owns the connection."""
+    """The thread that owns the connection. `presence` raises sqlite3.OperationalError where its file is gone."""
 
-    def __init__(self, connection: sqlite3.Connection, owner: str, written: Callable[[Report], None]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        owner: str,
+        written: Callable[[Report], None],
+        presence: Callable[[], None],
+    ) -> None:
         self._connection = connection
+        self._presence = presence
         self._owner = owner
         self._written = written
         self._batches: queue.SimpleQueue[Batch | None] = queue.SimpleQueue()
@@ -205,6 +212,7 @@ class Writer:
 
     def _commit(self, batch: Batch) -> dict[str, BudgetExceeded]:
         """Write the batch, but for attempts that their budget has no room for: why not, by their id."""
+        self._presence()
         with transaction(self._connection):
             for statement, rows in batch.steps():
                 if rows:
@@ -234,6 +242,7 @@ class Writer:
 
     def _answer(self, question: Question) -> Any:
         try:
+            self._presence()
             return question.ask(self._connection)
         except sqlite3.Error as error:
             return translated(error)

@@ -89,6 +89,24 @@ def transaction(connection: sqlite3.Connection, *, reading: bool = False) -> Ite
         raise
 
 
+def presence(path: Path) -> Callable[[], None]:
+    """A check that raises sqlite3.OperationalError once the file that is at `path` now was deleted or replaced: SQLite
+    goes on writing to it, and nobody ever reads that."""
+    about = path.stat()
+
+    def check() -> None:
+        try:
+            now = path.stat()
+        except FileNotFoundError:
+            raise sqlite3.OperationalError(f"{path} was deleted while it was in use; start the gateway anew") from None
+        except OSError:  # whether it is there cannot be told
+            return
+        if (now.st_dev, now.st_ino) != (about.st_dev, about.st_ino):
+            raise sqlite3.OperationalError(f"{path} was replaced while it was in use; start the gateway anew")
+
+    return check
+
+
 def _unopened(error: sqlite3.Error, path: Path) -> OperatorError:
     """`translated`, for whoever starts the gateway: with the file, and what SQLite says of it."""
     kind = translated(error)

@@ -328,6 +328,25 @@ async def test_a_disk_that_turns_read_only_refuses_new_work_and_loses_no_old(tmp
         assert rows(tmp_path)[attempt.id]["state"] == "done"
 
 
+@pytest.mark.parametrize("replaced", [False, True])
+async def test_a_file_that_is_not_where_it_was_refuses_before_anything_is_sent(tmp_path: Path, replaced: bool) -> None:
+    data_dir = tmp_path / "data"
+    async with opened(data_dir) as attempts:
+        first = an_attempt()
+        await attempts.begin(first)
+        data_dir.rename(tmp_path / "elsewhere")
+        if replaced:
+            async with opened(data_dir):
+                pass
+        for refused in (attempts.begin(an_attempt()), attempts.ping(), attempts.unsettled()):
+            with pytest.raises(StateUnavailable):
+                await refused
+        if replaced:
+            data_dir.rename(tmp_path / "another")
+        (tmp_path / "elsewhere").rename(data_dir)
+        assert [attempt.submission.id for attempt in await attempts.unsettled()] == [first.id], "it is back"
+
+
 async def test_a_file_that_another_process_has_locked_refuses_rather_than_hangs(tmp_path: Path) -> None:
     async with opened(tmp_path) as attempts:
         await pragma(attempts, "busy_timeout = 0")
