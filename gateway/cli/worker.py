@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="M", required=True, help="a diffusers folder, or a hub's id that lies in its local cache"
     )
-    parser.add_argument("--download", action="store_true", help="fetch what the cache lacks of a hub's id")
+    parser.add_argument("--download", action="store_true", help="fetch what the hub's local cache lacks")
     parser.add_argument("--name", metavar="N", help="what the model is called on the wire (as its folder, or its id)")
     _add_listening(parser.add_argument_group("listening"))
     _add_engine(parser.add_argument_group("the engine"))
@@ -104,6 +104,8 @@ def run(args: argparse.Namespace) -> int:
             f"imagegate worker needs {', '.join(missing)}, which this environment lacks: `make worker` makes one that "
             "has them, and .venv-worker/bin/imagegate worker runs there"
         )
+    if not args.download:  # of kernels for attention too, which diffusers fetches by itself
+        os.environ["HF_HUB_OFFLINE"] = "1"
     for say_what_is_wrong in (_serving, _options, _weights):  # once, not in each process, and before it listens
         say_what_is_wrong(args)
     if args.gpus == 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -20,6 +21,7 @@ from providers.flux_worker.worker.options import Options
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """As if torch were there; what would be served."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     served: list[Any] = []
 
     def one(args: Any, index: int) -> int:
@@ -44,6 +46,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_a_wrong_folder_is_told_before_anything_listens(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: str, said: str
 ) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setattr(command, "EXTRA", ())
     (tmp_path / "file").touch()
     assert main(["worker", "--port", "0", "--model", *f"{tmp_path}{words}".split()]) == 2
@@ -138,3 +141,9 @@ def test_each_of_several_gpus_is_one_and_not_the_cpu(
     assert command._options(parser.parse_args(words)).device == "cuda"
     assert command._options(parser.parse_args([*words, "--device", "cpu"])).device == "cpu"
     assert command._options(parser.parse_args(["--model", "x"])).device is None
+
+
+@pytest.mark.parametrize(("words", "offline"), [((), "1"), (("--download",), "0")])
+def test_no_library_asks_a_network_unless_it_may(installed: list[Any], words: tuple[str, ...], offline: str) -> None:
+    assert main(["worker", "--model", "x", *words]) == 0
+    assert os.environ["HF_HUB_OFFLINE"] == offline
