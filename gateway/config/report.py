@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from gateway.config.entries import ProviderEntry
+from gateway.config.fields import is_glob
 from gateway.config.limits import NOT_YET
-from gateway.config.mistakes import URLS, spell
+from gateway.config.mistakes import URLS, shown, spell
 from gateway.config.model import Settings
 from gateway.config.references import Registry, keys_of, registry
 
@@ -66,8 +68,28 @@ def _doors(settings: Settings) -> Iterator[str]:
         yield "auth.mode: none: the keys under auth.keys are not asked for, and limit nobody"
     if auth.mode == "keys" and not auth.keys:
         yield "auth.keys: there is none, so every request for a picture is refused"
+    yield from _idle_names(settings)
     for place in settings.literal_secrets:
         yield f"{place}: the secret stands in the file; a variable, ${{NAME}}, keeps it out of backups and versions"
+
+
+def _idle_names(settings: Settings) -> Iterator[str]:
+    for index, key in enumerate(settings.auth.keys):
+        for number, pattern in enumerate(key.models):
+            if not _leads(settings, pattern):
+                place = spell(("auth", "keys", index, "models", number))
+                yield f"{place}: no model and no alias is named {shown(pattern)}, so it lets the key use none"
+
+
+def _leads(settings: Settings, pattern: str) -> bool:
+    """Whether a key may use anything by `pattern`; yes also where nobody can tell, as of what two globs share."""
+    names = [*settings.models, *(alias for model in settings.models.values() for alias in model.aliases)]
+    provider, slash, _ = pattern.partition("/")
+    return (
+        any(fnmatchcase(name, pattern) or fnmatchcase(pattern, name) for name in names)
+        or (is_glob(pattern) and any(map(is_glob, names)))
+        or (bool(slash) and any(fnmatchcase(name, provider) for name in settings.providers))
+    )
 
 
 def _providers(settings: Settings, adapters: Registry) -> Iterator[str]:

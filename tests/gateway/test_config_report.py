@@ -85,6 +85,10 @@ def test_the_documented_example_warns_of_nothing() -> None:
         ),
         (f"{GOOD}auth: {{mode: keys}}", "auth.keys: there is none, so every request for a picture is refused"),
         (
+            f"{GOOD}auth: {{keys: [{{name: a, key: 'sha256:{'0' * 64}', models: [picture, pictrue]}}]}}",
+            'auth.keys[0].models[1]: no model and no alias is named "pictrue", so it lets the key use none',
+        ),
+        (
             f"{GOOD}storage: {{url: 's3://ours/pictures'}}",
             "storage.signing_key: there is none, so each gateway on the bucket signs with a key of its own",
         ),
@@ -103,6 +107,13 @@ def test_what_the_operator_should_know_is_said_once(tmp_path: Path, text: str, e
     assert len(said) == 1
     assert said[0].startswith(expected)
     assert SECRET not in said[0]
+
+
+@pytest.mark.parametrize("name", ["picture", "pic*", "*", "by alias", "gpt-image-2", "gpt-*", "drawn/any", "*/any"])
+def test_a_key_s_name_that_leads_somewhere_is_not_warned_of(tmp_path: Path, name: str) -> None:
+    entry = "{aliases: [by alias, 'gpt-image-*'], routes: [{provider: drawn, model: s}]}"
+    key = f"{{name: a, key: 'sha256:{'0' * 64}', models: ['{name}']}}"
+    assert warned(tmp_path, f"{GOOD}  another: {entry}\nauth: {{keys: [{key}]}}") == []
 
 
 def test_a_secret_from_a_variable_or_a_digest_is_not_in_plain_sight(tmp_path: Path) -> None:
