@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 EXTRA = ("torch", "diffusers", "transformers")
 PORT = 8001
 GPUS_MOST = 64
+DEVICE_FAILED = 3
+"""Exit code; no word of its own for several GPUs' supervisor, which starts the process anew."""
 DRIVER = "/dev/nvidiactl"
 """There where a GPU's driver is."""
 
@@ -130,7 +132,7 @@ def _one(args: argparse.Namespace, index: int) -> int:
     from gateway.cli.serve import address_of, listener_on
     from gateway.config.logs import Logs
     from gateway.telemetry.logs import logging_to
-    from providers.flux_worker.worker.program import Ending, serve
+    from providers.flux_worker.worker.program import DeviceFailed, Ending, serve
 
     # Until uvicorn takes over, and when it hands the signal back after a graceful end, SIGTERM is an ordinary exit.
     signal.signal(signal.SIGTERM, _stopped)
@@ -145,6 +147,9 @@ def _one(args: argparse.Namespace, index: int) -> int:
             serve(listener, _serving(args), _loading(args), ending, partial(_greet, address))
         except KeyboardInterrupt:
             return 0  # uvicorn hands Ctrl-C on when everything has ended
+        except DeviceFailed as failed:
+            print(f"imagegate worker: {failed}", file=sys.stderr)
+            return DEVICE_FAILED
     return 0
 
 

@@ -151,6 +151,16 @@ def test_a_member_that_has_said_why_it_ends_ends_the_fleet() -> None:
         assert started.process.wait(30) == 1
 
 
+def test_a_device_that_failed_for_good_ends_the_process_and_the_fleet_starts_another() -> None:
+    with program("--breaks") as alone:
+        assert alone.process.wait(30) == 3
+    with program("--gpus", "1", "--breaks") as started:
+        first, again = started.member(), started.member()
+        assert again.pid != first.pid
+        started.process.send_signal(signal.SIGTERM)
+        assert started.process.wait(20) == 0
+
+
 def test_a_fleet_takes_no_gpu_that_it_is_not_shown() -> None:
     assert devices(2, {}) == ["0", "1"]
     assert devices(1, {"CUDA_VISIBLE_DEVICES": "GPU-a, GPU-b"}) == ["GPU-a"]

@@ -1,6 +1,6 @@
 """A FLUX worker as a process of its own, over an engine without weights; with `--gpus N` a fleet of them.
 
-    python -m tests.providers.worker_process [--gpus N] [--slow] [--fails] [--still]
+    python -m tests.providers.worker_process [--gpus N] [--slow] [--fails] [--still] [--breaks]
 
 Each process says its port on a line of its own once it listens, and `ready` once its model is loaded.
 """
@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 from providers.flux_worker.worker.desk import Desk, Serving
 from providers.flux_worker.worker.fleet import VISIBLE, Fleet, devices
-from providers.flux_worker.worker.program import Ending, serve
+from providers.flux_worker.worker.program import DeviceFailed, Ending, serve
 from tests.providers.fake_engine import FakeEngine
 
 
@@ -29,6 +29,8 @@ def load(words: list[str]) -> FakeEngine:
     engine = FakeEngine()
     if "--still" in words:
         engine.going.clear()
+    if "--breaks" in words:
+        engine.ready, engine.broken = False, True
     return engine
 
 
@@ -48,6 +50,8 @@ def one(words: list[str], index: int) -> int:
             serve(listener, Serving(), partial(load, words), Ending(drain_seconds=20.0), ready)
         except RuntimeError:
             return 1
+        except DeviceFailed:
+            return 3
     return 0
 
 

@@ -29,6 +29,10 @@ HALT_SECONDS = 1
 """After a second signal: for the word that work was cancelled."""
 
 
+class DeviceFailed(Exception):
+    """Nothing works any more in this process, and a new one may work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """On SIGTERM: seconds for which `/ready` says no before anything else happens, so that a balancer notices, and
@@ -45,7 +49,8 @@ def serve(
     ending: Ending | None = None,
     ready: Callable[[Desk], None] | None = None,
 ) -> None:
-    """Serve until told to end. Raises what `load` raises. `ready` is called, in a thread, once the model is loaded."""
+    """Serve until told to end. Raises what `load` raises, and DeviceFailed. `ready` is called, in a thread, once the
+    model is loaded."""
     desk = Desk(serving)
     server = _Server(desk, ending or Ending())
     loading = threading.Thread(target=server.load, args=(load, ready), name="load", daemon=True)
@@ -63,6 +68,8 @@ def serve(
             os._exit(0)
     if server.failure is not None:
         raise server.failure
+    if desk.broken:
+        raise DeviceFailed("the device failed; whoever started the worker may start it anew")
 
 
 class _Server(uvicorn.Server):
@@ -92,6 +99,12 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         self._loop = asyncio.get_running_loop()
         self.loading.start()
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second, by uvicorn."""
+        if counter % 10 == 0 and self._desk.broken:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     def load(self, load: Callable[[], Engine], ready: Callable[[Desk], None] | None) -> None:
         try:
