@@ -88,7 +88,7 @@ class Journal:
         self._claims: dict[str, Claim] = {}
         self._trimmed: dict[str | None, int] = {}
         self._peers = peers or Peers()
-        self._peers.answer(self._left_for_peer, self._given_back, self._running_here)
+        self._peers.answer(self._left_for_peer, self._given_back, self._running_here, self._nobodys)
 
     async def claim(self, identity: Identity) -> Claim | Job | Generation:
         """The right to carry the request out, or what was made of it before: a job of this process, or what is on
@@ -180,6 +180,10 @@ class Journal:
         if job is None:
             return await self.generations.find(id, key_name) or await self._peers.running(id, key_name)
         return None if self._running_here(id, key_name) is None else job
+
+    async def _nobodys(self, id: str) -> None:
+        """What was claimed for a client's retry, and came too late for it."""
+        await self._again(id, reached=False)
 
     def _running_here(self, id: str, key_name: str | None) -> NewGeneration | None:
         """A stream tells its id before the record of it is written: another process cannot see that yet."""

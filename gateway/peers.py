@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -10,7 +11,9 @@ from typing import Any
 from gateway.services.gates import GateTimeout
 from gateway.services.generations import Generation, NewGeneration
 from gateway.services.sharing import Alone, Sharing
-from normalization.errors import GenerationTimeout
+from normalization.errors import GenerationTimeout, ImagegateError
+
+log = logging.getLogger("imagegate.journal")
 
 LEFT = "left"
 """The inquiry after an answer that its client has not waited for; its body is a fingerprint and a key's name."""
@@ -22,7 +25,7 @@ RUNNING = "running"
 """The inquiry after a generation that is under way; its body is its id and a key's name."""
 
 ASK_SECONDS = 2.0
-"""How long a process may take to say what it works on."""
+"""How long a process may take to say what it works on: one that is stuck must hold up nobody."""
 
 
 class Peers:
@@ -31,6 +34,8 @@ class Peers:
     def __init__(self, sharing: Sharing | None = None, seconds: float = 570.0) -> None:
         self._sharing = sharing or Alone()
         self._seconds = seconds
+        self._nobodys: Callable[[str], Awaitable[None]] | None = None
+        self._giving_back: set[asyncio.Task[None]] = set()
 
     async def hold(self, scope: str) -> Callable[[], None]:
         """Wait until no other process carries out a request with this Idempotency-Key; what is returned lets them.
@@ -45,7 +50,30 @@ class Peers:
     async def left(self, fingerprint: str, key_name: str | None) -> Generation | None:
         """What another process works on, or has done, for a client that has left it, and that is this one's to give
         now."""
-        return _generation(await self._sharing.inquire(LEFT, [fingerprint, key_name]))
+        asked = asyncio.ensure_future(self._sharing.inquire(LEFT, [fingerprint, key_name]))
+        try:
+            async with asyncio.timeout(ASK_SECONDS):
+                return _generation(await asyncio.shield(asked))
+        except TimeoutError:
+            asked.add_done_callback(self._too_late)
+            log.warning("another process did not say within %g seconds what its clients have left", ASK_SECONDS)
+            return None
+        except asyncio.CancelledError:
+            asked.add_done_callback(self._too_late)
+            raise
+
+    def _too_late(self, asked: asyncio.Future[Any]) -> None:
+        """What was claimed for a client that waits no more is anybody's again."""
+        if asked.cancelled() or asked.exception() is not None or asked.result() is None:
+            return
+        task = asyncio.ensure_future(self._give_back(asked.result()[0]))
+        self._giving_back.add(task)
+        task.add_done_callback(self._giving_back.discard)
+
+    async def _give_back(self, id: str) -> None:
+        with suppress(ImagegateError):  # as where this process ends
+            if await self._sharing.inquire(LET_GO, id) is None and self._nobodys is not None:
+                await self._nobodys(id)
 
     async def running(self, id: str, key_name: str | None) -> Generation | None:
         """A generation of this key's that another process carries out, also where it is not on record yet."""
@@ -56,16 +84,21 @@ class Peers:
 
     async def let_go(self, id: str) -> None:
         """The client that came back for another process's work has left again; a further one may come."""
-        await self._sharing.inquire(LET_GO, id)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(ASK_SECONDS):
+                await self._sharing.inquire(LET_GO, id)
 
     def answer(
         self,
         claim: Callable[[str, str | None], Awaitable[NewGeneration | None]],
         let_go: Callable[[str], bool],
         running: Callable[[str, str | None], NewGeneration | None],
+        nobodys: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
         """Have `claim` asked when another process looks for what was left, `let_go` when it gives that back, and
-        `running` when it looks for what is under way."""
+        `running` when it looks for what is under way. `nobodys` is called here with what came too late for a client,
+        and nobody works on."""
+        self._nobodys = nobodys
 
         async def given_back(id: str) -> bool | None:
             return let_go(id) or None
