@@ -197,11 +197,14 @@ class FluxWorker:
         return WireRequest("GET", "/health", purpose="poll")
 
     def submit(self, call: Call, attempt: str) -> WireRequest:
-        json = dict(call.payload) if not call.pictures else {**call.payload, "input": [_message(call)]}
+        json, extras = _lifted(call.payload)
+        if call.pictures:
+            json["input"] = [_message(call)]
         facts = self._known.of(str(call.payload.get("model")))
         if facts is None:
             return WireRequest("POST", PATH, json=json)
-        extras: dict[str, Any] = {} if call.mask is None else {"mask": Inline(call.mask)}
+        if call.mask is not None:
+            extras["mask"] = Inline(call.mask)
         if call.previews:
             extras[PREVIEWS] = call.previews
             form = None if call.previews_format is None else call.previews_format.value
@@ -257,6 +260,17 @@ class FluxWorker:
             )
             return Failed(busy, refused=True, outcome=busy.code)
         return failed
+
+
+def _lifted(payload: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The body, and what the caller asks of our worker alone: `provider_options.NAME` is written among MAX's options,
+    which have no `imagegate`, and only our worker's top level has one. MAX is not sent it."""
+    image = payload.get("provider_options", {}).get("image", {})
+    ours = image.get("imagegate")
+    if not isinstance(ours, Mapping):
+        return dict(payload), {}
+    kept = {name: value for name, value in image.items() if name != "imagegate"}
+    return {**payload, "provider_options": {**payload["provider_options"], "image": kept}}, dict(ours)
 
 
 def _message(call: Call) -> Mapping[str, Any]:

@@ -212,6 +212,22 @@ async def test_several_pictures_and_a_mask_go_out_where_they_are_taken(served: S
     assert (work.mode, work.mask.getpixel((0, 0)), work.mask.getpixel((299, 0))) == ("inpaint", 255, 0)
 
 
+async def test_what_a_caller_asks_of_this_worker_alone_reaches_it_and_no_other(
+    served: Served, engine: FakeEngine
+) -> None:
+    asked = {"provider_options": {"p": {"imagegate": {"quality": "fast", "previews": 1}}}}
+    unknown = FluxWorker(Options(name="p"))
+    (call,) = planned(unknown, MODEL, **asked).calls
+    assert "imagegate" not in str(body_of(unknown, call))
+    adapter = await ours(served)
+    (call,) = planned(adapter, MODEL, **asked).calls
+    followed = replace(call, previews=2)
+    assert body_of(adapter, followed)["imagegate"] == {"quality": "fast", "previews": 2}
+    reply, _ = await made(adapter, served, call)
+    assert isinstance(reply, Done), reply
+    assert engine.seen[-1].quality == "fast"
+
+
 async def test_a_model_that_only_edits_offers_nothing_else() -> None:
     fill = replace(KLEIN, modes=frozenset({"fill"}), references_most=0, guided=True)
     with worker(FakeEngine(fill)) as served:
