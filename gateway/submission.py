@@ -169,7 +169,10 @@ class _Submission:
         assert isinstance(adapter, Resumable)  # noqa: S101  (whoever follows has looked)
         self.talk.take_up(taken.job, taken.age)
         self.started = self.talk.accepted_at
-        return await self._ended_well(self._read_through(adapter.resume(taken.job)))
+        return await self._ended_well(self._resumed(adapter, taken.job))
+
+    async def _resumed(self, adapter: Resumable, job: str) -> CallResult:
+        return await self._read_through(adapter.resume(job))
 
     async def _ended_well(self, work: Coroutine[Any, Any, CallResult]) -> CallResult:
         """What the work comes to, and that on record."""

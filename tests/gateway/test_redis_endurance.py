@@ -195,3 +195,19 @@ async def test_a_reload_that_lifts_a_limit_fails_nobody_who_is_being_admitted(re
         await stay.__aexit__(None, None, None)
         async with rates.admit("k", 1) as free:
             assert free.headers == {}
+
+
+async def test_whoever_stops_waiting_to_hear_ends_nobody_s_hearing() -> None:
+    line = Line()
+    async with listening(line) as (ear, ends, heard):
+        waits = asyncio.ensure_future(ear.hear(["d"]))
+        await asyncio.sleep(0)
+        waits.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waits
+        line.answers.put_nowait([b"subscribe", b"d", 2])
+        line.answers.put_nowait([b"message", b"c", b"still"])
+        async with asyncio.timeout(PATIENCE):
+            while not heard:  # noqa: ASYNC110  (nothing tells)
+                await asyncio.sleep(0)
+        assert (ends, heard) == ([], [b"still"])

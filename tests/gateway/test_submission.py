@@ -13,6 +13,7 @@ import pytest
 from gateway import conversing
 from gateway.failing import FailureClass
 from gateway.resending import Repeats
+from gateway.resuming import Taken
 from gateway.services import pace as pace_of_looks
 from gateway.services.attempts import Settlement
 from gateway.services.gates import Gate
@@ -378,3 +379,19 @@ async def test_a_picture_is_given_although_how_it_ended_cannot_be_recorded(caplo
     result = await driver.submit(here.order, here.candidate, call, time.monotonic() + 60.0)
     assert (result.error, len(result.pictures), result.charge) == (None, 1, "charged")
     assert "is not on record" in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_job_that_cannot_be_asked_for_is_settled_and_takes_no_other_with_it() -> None:
+    class Puzzled(Adapter):
+        def resume(self, job: str) -> WireRequest:
+            raise ValueError("a job's id of another version")
+
+    here = scene()
+    backend = replace(here.candidate.backend, adapter=cast("Any", Puzzled(WireRequest("POST", "/make"), None)))
+    candidate = replace(here.candidate, backend=backend)
+    taken = Taken("attempt-1", "job-1", "http://made.up", 1.0, 70_000)
+    call = candidate.plan.calls[0]
+    result = await here.driver.follow(here.order, candidate, call, taken, time.monotonic() + 60.0)
+    assert isinstance(result.error, errors.InternalError)
+    assert (here.books.settlement.state, here.books.settlement.charge) == ("maybe", "unknown")

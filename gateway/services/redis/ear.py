@@ -75,8 +75,9 @@ class Ear:
                     self._say(said[0].decode(), said[1])
                 elif kind == b"subscribe":
                     self._hears = True
-                    if said[0] in self._confirmed:
-                        self._confirmed.pop(said[0]).set_result(None)
+                    confirmed = self._confirmed.pop(said[0], None)
+                    if confirmed is not None and not confirmed.done():  # whoever has stopped waiting ends no hearing
+                        confirmed.set_result(None)
         except (RedisError, OSError, ValueError, TypeError, LookupError) as error:
             refused = Refused(word_of(error)) if isinstance(error, ResponseError) else away()
             for each in self._confirmed.values():
