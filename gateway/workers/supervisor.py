@@ -166,7 +166,10 @@ class Supervisor:
         if process is None:
             desk.close()
             return 0, False
+        # Beside it: a worker that hangs before it reads what is longer than a pipe is ended as any other.
+        handing = asyncio.ensure_future(_hand(process, Handed(self._settings, Part(number, self._workers))))
         code, hung = await _watched(process, ready, number)
+        await handing
         self._ready.discard(number)
         await desk.lost.wait()
         return code, hung
@@ -177,13 +180,7 @@ class Supervisor:
         files = (connection.fileno(), self._listener.fileno())
         command = [sys.executable, "-P", "-c", _PROGRAM, ROOT, *map(str, files)]
         # A session of its own: what is typed at the terminal is for the supervisor, which tells each worker once.
-        process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, pass_fds=files, start_new_session=True)
-        assert process.stdin is not None  # noqa: S101  (a pipe)
-        with contextlib.suppress(OSError):  # it is gone already, which is seen by waiting for it
-            process.stdin.write(pickle.dumps(Handed(self._settings, Part(number, self._workers))))
-            process.stdin.close()
-            await process.stdin.wait_closed()
-        return process
+        return await asyncio.create_subprocess_exec(*command, stdin=PIPE, pass_fds=files, start_new_session=True)
 
     def _is_ready(self, number: int) -> None:
         self._any_ready.set()
@@ -224,6 +221,15 @@ class Supervisor:
         self._settings = settings
         self._coordinator.rates.configure(settings.auth.keys)
         self._coordinator.kept.clear()  # what was wrong with a provider may have been mended
+
+
+async def _hand(process: Process, handed: Handed) -> None:
+    """Tell a worker what it needs at its start."""
+    with contextlib.suppress(OSError):  # it is gone already, which is seen by waiting for it
+        assert process.stdin is not None  # noqa: S101  (a pipe)
+        process.stdin.write(pickle.dumps(handed))
+        process.stdin.close()
+        await process.stdin.wait_closed()
 
 
 async def _watched(process: Process, ready: asyncio.Event, number: int) -> tuple[int, bool]:

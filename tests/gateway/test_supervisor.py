@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import signal
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,6 +40,10 @@ class Ended:
 
     pid = 0
 
+    @property
+    def stdin(self) -> Any:
+        raise BrokenPipeError
+
     async def wait(self) -> int:
         return 1
 
@@ -66,6 +72,21 @@ async def test_while_the_system_has_no_process_to_give_the_others_go_on(
     assert len(starts) == 4
     assert sum("worker 1 cannot be started" in each for each in caplog.messages) == 2
     assert kept._failed == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="several processes need a socket that can be inherited")
+async def test_a_worker_that_never_reads_what_it_is_told_is_ended(
+    tmp_path: Path, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "READY_SECONDS", 0.2)
+    monkeypatch.setattr(supervisor, "_PROGRAM", "import time; time.sleep(600)")
+    route = PROVIDED["models"]["sketch"]
+    models = {f"m{number}": {**route, "aliases": [f"{number}{'x' * 1000}"]} for number in range(400)}
+    settings = settings_of(tmp_path, {**PROVIDED, "models": models})
+    assert len(settings_text(settings)) > 1 << 18, "more than a pipe holds"
+    kept = Supervisor(settings, listener, 1, Hooks(lambda: None, lambda: settings, print))
+    async with asyncio.timeout(20):
+        assert await kept._work(0) == (-signal.SIGKILL, True)
 
 
 async def test_where_not_even_the_first_can_be_started_that_is_the_end(
