@@ -70,7 +70,7 @@ def test_a_parameter_that_an_extra_overwrites_is_not_what_is_sent() -> None:
     assert entry(made, "style") == (Behavior.DROPPED, None, "superseded by look")
 
 
-@pytest.mark.parametrize(("given", "seeds"), [(5, (5, None)), ("five", (None, None))])
+@pytest.mark.parametrize(("given", "seeds"), [(5, (5, None)), ("five", (None, None)), (True, (None, None))])
 def test_a_seed_among_the_options_is_the_first_pictures_and_the_others_are_unknown(given: Any, seeds: Any) -> None:
     made = planned(BATCHES, n=2, seed=1, provider_options={"apiframe": {"seed": given}})
     assert made.calls[0].payload["seed"] == given
