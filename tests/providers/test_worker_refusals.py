@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
 from providers.flux_worker.worker import server
 from providers.flux_worker.worker.wire import Refusal
 from providers.flux_worker.worker.work import Work
-from tests.providers.fake_engine import FakeEngine
+from tests.providers.fake_engine import KLEIN, FakeEngine
 from tests.providers.worker_served import worker
-from tests.providers.worker_wire import body, error, message, post
+from tests.providers.worker_wire import body, data_uri, error, message, post
 
 
 @pytest.fixture
@@ -133,3 +135,15 @@ def test_a_body_that_stops_coming_gives_its_place_back(engine: FakeEngine, monke
             assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
         assert served.desk.under_way == 0
         assert 'imagegate_worker_requests_total{status="408"} 1.0' in httpx.get(f"{served.base}/metrics").text
+
+
+def test_a_picture_without_its_mask_is_said_to_lack_it() -> None:
+    engine = FakeEngine(model=replace(KLEIN, modes=frozenset({"fill"}), references_most=0))
+    with worker(engine) as served, httpx.Client(base_url=served.base) as client:
+        post(client, body(message(data_uri(Image.new("RGB", (64, 64))))))
+    assert [work.mode for work in engine.seen] == ["fill"]
+
+
+def test_no_partial_picture_is_made_that_nobody_sees(client: httpx.Client, engine: FakeEngine) -> None:
+    assert post(client, body(ours={"previews": 3})).status_code == 200
+    assert engine.seen[0].previews == 0

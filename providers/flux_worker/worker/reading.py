@@ -77,7 +77,10 @@ class Reader:
         form = next((known for known in FORMS if known == options.output_format.lower()), None)
         if form is None:
             raise self._invalid(f"{IMAGE}.output_format", f"{options.output_format!r} is not one of {', '.join(FORMS)}")
-        work = self._work(prompt, options, ours.imagegate, self._pictures(sources))
+        extras = ours.imagegate
+        if not ours.stream:  # nobody would see them, and each takes the device's time
+            extras = extras.model_copy(update={"previews": 0})
+        work = self._work(prompt, options, extras, self._pictures(sources))
         seeds = self._seeds(said.seed, options.num_images, ours.imagegate)
         return Asked(
             model=said.model,
@@ -198,9 +201,10 @@ def _mode(model: Model, sources: bool, masked: bool) -> Mode:
     """What a request without a word on it means. The engine refuses what the model lacks."""
     if masked:
         return "fill" if "fill" in model.modes else "inpaint"
-    if sources:
-        return "edit" if "edit" in model.modes else "img2img"
-    return "generate"
+    if not sources:
+        return "generate"
+    modes: tuple[Mode, ...] = ("edit", "img2img", "fill")  # the last, to be told that it needs a mask
+    return next((mode for mode in modes if mode in model.modes), "img2img")
 
 
 def _json(body: bytes) -> dict[str, Any]:
