@@ -128,6 +128,8 @@ class _Submission:
         self.attempt = new_id() if taken is None else taken.attempt
         self.charging = Charging(candidate, call, taken)
         self.started = time.monotonic()
+        self.done: Done | None = None
+        """What the provider has made, once it has said so."""
         self.target: Target = self._target()
         self.talk = Conversation(driver, order, candidate, call, self.target, deadline)
 
@@ -206,7 +208,7 @@ class _Submission:
         except Exception as unexpected:  # a bug of ours must still settle the record, and not cancel paid siblings
             error = InternalError("an unexpected error in the gateway", detail=repr(unexpected))
             error.__cause__ = unexpected
-            return self._ended(error, "internal_error", FailureClass.MAYBE)
+            return self._cut_short(error, "internal_error")
 
     async def _work(self) -> CallResult:
         return await self._read_through(self.candidate.backend.adapter.submit(self.call, self.attempt))
@@ -238,16 +240,31 @@ class _Submission:
                     log.warning("after a restart this edit could not be laid into its original: %s", error.message)
 
     async def _stopped(self) -> None:
-        """The gateway ends. A job stays on record, to be taken up again; whatever else was sent is unknown from here
-        on."""
+        """The gateway ends. A job stays on record, to be taken up again; what else was sent and not answered is unknown
+        from here on."""
         if self.talk.job is not None and resumable(self.candidate.backend):
             self.order.progress.open_jobs += 1
         elif self.talk.sent:
-            await self._settle(self._ended(OutcomeUnknown("the gateway stopped"), "cancelled", FailureClass.MAYBE))
+            await self._settle(self._cut_short(OutcomeUnknown("the gateway stopped"), "cancelled"))
         else:
             error = Draining("the gateway stopped before anything was sent")
             stopped = self._ended(error, "not_sent:cancelled", FailureClass.NOT_SENT, refused=True, charge="none")
             await self._settle(stopped)
+
+    def _cut_short(self, error: ImagegateError, outcome: str) -> CallResult:
+        """Work that we did not bring to its end: it is bought where the provider has said that it is done."""
+        if self.done is None:
+            return self._ended(error, outcome, FailureClass.MAYBE)
+        charge, cost_micros = self._bought(self.done)
+        return replace(self._ended(error, outcome, FailureClass.RESULT, charge=charge), cost_micros=cost_micros)
+
+    def _bought(self, done: Done) -> tuple[Charge, int | None]:
+        """What pictures that were made are charged: whether, and how many micro-dollars."""
+        billable = self.candidate.backend.adapter.traits.billable
+        cost_micros = done.cost_micros
+        if cost_micros is None:
+            cost_micros = self.charging.cost(made=len(done.artifacts[: self.call.images]))
+        return "charged" if billable or self.charging.cost() else "none", cost_micros
 
     async def _draw(self, work: Work) -> Done | Failed:
         size = self.candidate.plan.yields
@@ -272,6 +289,7 @@ class _Submission:
             log.error("the id of an accepted job is not on disk yet: %s", error.message)
 
     async def _finish(self, done: Done) -> CallResult:
+        self.done = done
         artifacts = done.artifacts[: self.call.images]
         again = self.talk.again if self.talk.job is not None and resumable(self.candidate.backend) else None
         finish = self.candidate.plan.finish
@@ -283,7 +301,7 @@ class _Submission:
         self.order.progress.made.update(pictures)
         self.order.progress.changed.set()
         outcome = "ok" if len(pictures) == self.call.images else (error.code if error else "too_few")
-        billable = self.candidate.backend.adapter.traits.billable
+        charge, cost_micros = self._bought(done)
         return CallResult(
             places=self.call.places,
             record=self._record(outcome),
@@ -291,8 +309,8 @@ class _Submission:
             error=error,
             surplus=max(0, len(done.artifacts) - self.call.images),
             failure=None if error is None else FailureClass.RESULT,
-            charge="charged" if billable or self.charging.cost() else "none",
-            cost_micros=done.cost_micros if done.cost_micros is not None else self.charging.cost(made=len(artifacts)),
+            charge=charge,
+            cost_micros=cost_micros,
             usage=done.usage,
         )
 

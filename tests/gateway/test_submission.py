@@ -395,3 +395,29 @@ async def test_a_job_that_cannot_be_asked_for_is_settled_and_takes_no_other_with
     result = await here.driver.follow(here.order, candidate, call, taken, time.monotonic() + 60.0)
     assert isinstance(result.error, errors.InternalError)
     assert (here.books.settlement.state, here.books.settlement.charge) == ("maybe", "unknown")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("stopped", [True, False])
+async def test_what_the_provider_has_made_is_charged_although_we_do_not_bring_it_to_its_end(*, stopped: bool) -> None:
+    here, entered = scene(FOUND, price=PRICED), asyncio.Event()
+
+    class Never:
+        async def finish(self, *_: object, **__: object) -> None:
+            entered.set()
+            if not stopped:
+                raise RuntimeError("a bug")
+            await asyncio.Event().wait()
+
+    driver = replace(here.driver, finisher=cast("Any", Never()))
+    call = here.candidate.plan.calls[0]
+    task = asyncio.create_task(driver.submit(here.order, here.candidate, call, time.monotonic() + 60.0))
+    await entered.wait()
+    if stopped:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    else:
+        assert isinstance((await task).error, errors.InternalError)
+    settled = here.books.settlement
+    assert (settled.state, settled.charge, settled.cost_micros, settled.images) == ("failed", "charged", 50_000, 0)
