@@ -87,6 +87,13 @@ class Backend:
     retry_budget: RetryBudget = field(default_factory=RetryBudget)
     window: Window = field(default_factory=Window)
     """How its calls from this process went lately."""
+    models: frozenset[str] | None = None
+    """Its own ids that are remembered; None = any."""
+
+    def remembers(self, model: str) -> bool:
+        """Whether it is kept in mind how calls for a model went. Not for an id that clients alone have named, of which
+        there can be any number."""
+        return self.models is None or model in self.models
 
     def target(self, address: str | None = None) -> Target:
         """Where the next submission goes: to the address with the least under way, of those that take work; or to the
@@ -215,7 +222,14 @@ def _build(name: str, adapter: Provider, settings: Settings, counts: _Counts) ->
         window=counts.window,
         balance=counts.balance,
         per_address=WORKER_CONCURRENT if worker and entry.max_concurrent is None else None,
+        models=_listed(name, adapter, settings),
     )
+
+
+def _listed(name: str, adapter: Provider, settings: Settings) -> frozenset[str]:
+    """The provider's own ids that somebody has written down: in a route, or in its adapter."""
+    routes = (route for model in settings.models.values() for route in model.routes)
+    return frozenset((*adapter.known_models, *(route.model for route in routes if route.provider == name)))
 
 
 def _targets(entry: ProviderEntry, adapter: Provider, secret: str | None, limits: Limits) -> tuple[Target, ...]:

@@ -95,13 +95,14 @@ class Retrying:
         sign = sign_of(result)
         if sign in (Sign.LOCAL, Sign.UPSTREAM) and backend.elsewhere:
             sign = None  # one of its addresses is not well: that one rests, and the others go on
-        backend.circuits.record(model, sign, began=began, outcome=result.record.outcome)
         if sign is not None:
             backend.window.note(sign is Sign.WELL, result.record.seconds if result.pictures else None)
-        if result.pictures:
-            backend.speeds.delivered(model, result.record.seconds)
-        elif not isinstance(result.error, OperatorError):
-            backend.speeds.failed(model)
+        if backend.remembers(model):
+            backend.circuits.record(model, sign, began=began, outcome=result.record.outcome)
+            if result.pictures:
+                backend.speeds.delivered(model, result.record.seconds)
+            elif not isinstance(result.error, OperatorError):
+                backend.speeds.failed(model)
         if result.error is not None:
             log.warning(
                 "attempt failed: %s %s: %s (%s)",

@@ -49,6 +49,7 @@ class Catalogue:
         aliases = [(alias, name) for name, entry in settings.models.items() for alias in entry.aliases]
         self._routes = {name: entry.routes for name, entry in settings.models.items()}
         self._known = {name: frozenset(known[entry.type].known_models) for name, entry in settings.providers.items()}
+        self._any = frozenset(name for name, entry in settings.providers.items() if known[entry.type].traits.any_model)
         self._exact = {name: name for name in settings.models} | {
             alias: name for alias, name in aliases if not is_glob(alias)
         }
@@ -76,14 +77,16 @@ class Catalogue:
         return tuple(self._exact)
 
     def _forced(self, name: str, provider: str, rest: str) -> Resolved:
-        """PROVIDER/MODEL: as everywhere, what is written out beats what a glob would make of it."""
+        """PROVIDER/MODEL: as everywhere, what is written out beats what a glob would make of it; and that beats an id
+        that only the provider can know."""
         route = self._on(provider, self._exact.get(rest)) or self._by_own_id(provider, rest)
-        if route is None and rest in self._known[provider]:
+        if route is None and rest not in self._known[provider]:
+            route = self._on(provider, self._by_glob(rest))
+        if route is not None:
+            return Resolved(name, route[0], (route[1],), provider)
+        if rest in self._known[provider] or (provider in self._any and _could_be_one(rest)):
             return Resolved(name, name, (RouteEntry(provider=provider, model=rest),), provider)
-        route = route or self._on(provider, self._by_glob(rest))
-        if route is None:
-            raise _not_found(name, self._names_on(provider))
-        return Resolved(name, route[0], (route[1],), provider)
+        raise _not_found(name, self._names_on(provider))
 
     def _on(self, provider: str, model: str | None) -> tuple[str, RouteEntry] | None:
         if model is None:
@@ -104,6 +107,10 @@ class Catalogue:
         ours = [name for name, model in self._exact.items() if self._on(provider, model) is not None]
         own = [route.model for routes in self._routes.values() for route in routes if route.provider == provider]
         return [f"{provider}/{name}" for name in dict.fromkeys((*ours, *own, *sorted(self._known[provider])))]
+
+
+def _could_be_one(own_id: str) -> bool:
+    return bool(own_id) and own_id.isprintable() and own_id == own_id.strip()
 
 
 def allowed(patterns: Iterable[str], requested: str, resolved: Resolved) -> bool:

@@ -209,6 +209,8 @@ class Traits:
     billable: bool = True
     """A submission costs money."""
     polled: bool = False
+    any_model: bool = False
+    """Nobody can list its models: whatever it is asked for may be one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ class OpenAI:
 
     type: ClassVar[str] = "openai"
     base_url: ClassVar[str | None] = None
-    traits: ClassVar[Traits] = Traits()
+    traits: ClassVar[Traits] = Traits(any_model=True)
     known_models: ClassVar[tuple[str, ...]] = (*SMALL_GPT_IMAGE, *LARGE_GPT_IMAGE)
 
     def __init__(self, options: Options) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import pytest
 
+from gateway.backends import build_backends
 from gateway.dispatch import Dispatcher
 from gateway.failing import FailureClass
 from gateway.outcome import Candidate, Outcome
@@ -34,6 +35,7 @@ from tests.gateway.scripted import (
     order,
 )
 from tests.gateway.test_fallback import outcomes, pair
+from tests.served import settings_of
 
 BUSY = failing(errors.UpstreamBusy("busy"), FailureClass.REFUSED)
 GONE = failing(errors.UpstreamUnavailable("gone"), FailureClass.NOT_SENT, outcome="not_sent:refused")
@@ -105,6 +107,31 @@ async def test_an_open_circuit_is_passed_over() -> None:
     scene = Scene()
     await scene.run([ok], [ok])
     assert scene.asked == ["two"]
+
+
+@pytest.mark.parametrize("listed", [True, False])
+async def test_of_an_id_that_clients_alone_have_named_nothing_is_kept_in_mind(listed: bool) -> None:
+    time = Time()
+    names = frozenset({"one-model"}) if listed else frozenset[str]()
+    one = candidate("one", at=backend("one", time=time, models=names))
+    driver = ScriptedDriver({"one": [GONE]}, Resending(Repeats(), time.clock), transport=Answering(WireReply(200, b"")))
+    with pytest.raises(errors.UpstreamUnavailable):
+        await dispatcher(driver).run(order(one), time.now + 1800)
+    assert (one.backend.circuits.standing("one-model").last_error is not None) is listed
+    assert one.backend.speeds.tried("one-model") is listed
+
+
+def test_ids_that_a_route_or_an_adapter_names_are_kept_in_mind(tmp_path: Path) -> None:
+    entries = {
+        "seller": {"type": "openai", "base_url": "http://127.0.0.1:9/v1"},
+        "jobs": {"type": "apiframe", "api_key": "k"},
+    }
+    models = {"m": {"routes": [{"provider": "seller", "model": "their id"}]}}
+    backends = build_backends(settings_of(tmp_path, {"providers": entries, "models": models}))
+    assert backends["seller"].remembers("their id")
+    assert not backends["seller"].remembers("an id of a client's")
+    assert backends["jobs"].remembers("flux-2-max")
+    assert not backends["jobs"].remembers("their id")
 
 
 async def test_rather_through_an_open_circuit_than_not_at_all_and_then_only_once() -> None:

@@ -19,6 +19,7 @@ PROVIDERS = {
     "apiframe": {"type": "apiframe"},
     "spare": {"type": "apiframe"},
     "sketch": {"type": "sketch"},
+    "seller": {"type": "openai", "base_url": "http://127.0.0.1:2"},
 }
 MODELS: dict[str, Any] = {
     "flux": {
@@ -88,6 +89,9 @@ def test_no_name_is_the_default_models(catalogue: Catalogue) -> None:
         ("spare/flux-2-max", "spare", "spare/flux-2-max", "flux-2-max"),
         ("gpu/gpt-image-7-b", "gpu", "flux", "black-forest-labs/FLUX.2-dev"),  # a glob with a route there
         ("sketch/gpt-image-1", "sketch", "sketch", "pen"),
+        ("seller/gpt-image-1", "seller", "seller/gpt-image-1", "gpt-image-1"),
+        ("seller/flux.2-max", "seller", "seller/flux.2-max", "flux.2-max"),  # nobody but the seller knows what it has
+        ("seller/vendor/model 2", "seller", "seller/vendor/model 2", "vendor/model 2"),
     ],
 )
 def test_a_providers_prefix_forces_it_without_fallback(
@@ -105,6 +109,9 @@ def test_a_providers_prefix_forces_it_without_fallback(
         "spare/flux",
         "sketch/anything-max",  # never falls through to the glob of another provider's model
         "apiframe/",
+        "seller/",
+        "seller/ x",
+        "seller/x\n",
         "/flux",
         "FLUX",
         "",
@@ -169,6 +176,7 @@ def test_models_and_exact_aliases_are_listed_and_globs_are_not(catalogue: Catalo
         (["flux"], "apiframe/flux", True),
         (["flux"], "apiframe/flux-2-pro", False),  # a provider's own id that no route names is nobody's model
         (["apiframe/*"], "apiframe/flux-2-pro", True),
+        (["flux"], "seller/flux.2-max", False),
     ],
 )
 def test_a_key_may_use_what_its_patterns_name(
