@@ -17,7 +17,7 @@ from gateway.routing import Catalogue, Resolved, default_response_format
 from gateway.strategies import ranked
 from normalization import planner
 from normalization.errors import InvalidValue, UnpricedRoute, UnsupportedParameter
-from normalization.reading import Reading, read
+from normalization.reading import DELIVERY, Reading, read
 from normalization.rules import Profile
 from normalization.vocabulary import MEGAPIXEL, Applied, Behavior, Format, ImageRequest, Operation, Picture
 
@@ -111,7 +111,7 @@ class Ordering:
             else:
                 obstacles.append(candidate)
         if not candidates:
-            raise _no_route(resolved, obstacles, reading.request)
+            raise _no_route(resolved, obstacles)
         if not unpriced:
             candidates = _priced(resolved, candidates)
         candidates = self._ranked(resolved, candidates)
@@ -156,7 +156,9 @@ class Ordering:
                 candidates = [candidate for candidate in candidates if not _paid(candidate)]
         return sorted(candidates, key=lambda each: each.backend.circuits.last(each.plan.model))
 
-    def _candidate(self, asked: Asked, resolved: Resolved, route: RouteEntry, reading: Reading) -> Candidate | str:
+    def _candidate(
+        self, asked: Asked, resolved: Resolved, route: RouteEntry, reading: Reading
+    ) -> Candidate | planner.Obstacle:
         request = self._read(asked, resolved, route.defaults).request if route.defaults else reading.request
         profile = self.profile(route.provider, route.model, len(request.pictures))
         backend = self.backends[route.provider]
@@ -182,21 +184,23 @@ def _paid(candidate: Candidate) -> bool:
     return candidate.price is not None and not candidate.price.free
 
 
-def _unreachable(asked: Asked, profile: Profile, backend: Backend) -> str | None:
+def _unreachable(asked: Asked, profile: Profile, backend: Backend) -> planner.Obstacle | None:
     """Why a provider that fetches input pictures could not fetch them from us."""
     if not (asked.pictures and profile.hosted) or not local(asked.base):
         return None
     if any(local(target.base_url) for target in backend.targets):
         return None
-    return (
+    return planner.Obstacle(
+        "image",
         f"{profile.model} at {profile.provider} fetches input pictures by URL, and cannot reach {asked.base or 'us'}: "
-        "server.public_url must name an address of the gateway that it can"
+        "server.public_url must name an address of the gateway that it can",
     )
 
 
-def _no_route(resolved: Resolved, obstacles: list[str], request: ImageRequest) -> InvalidValue:
-    param = "image" if request.pictures else None
-    return InvalidValue(f"no route of {resolved.model!r} can serve this request: {'; '.join(obstacles)}", param=param)
+def _no_route(resolved: Resolved, obstacles: list[planner.Obstacle]) -> InvalidValue:
+    """Names what is in the way on every route; where that differs, the way of the first."""
+    why = "; ".join(each.why for each in obstacles)
+    return InvalidValue(f"no route of {resolved.model!r} can serve this request: {why}", param=obstacles[0].param)
 
 
 def _priced(resolved: Resolved, candidates: list[Candidate]) -> list[Candidate]:
@@ -223,5 +227,5 @@ def _lossless(candidates: list[Candidate]) -> list[Candidate]:
 
 
 def _delivery(reading: Reading) -> tuple[Applied, ...]:
-    said = reading.request.said.get("response_format")
-    return () if said is None else (Applied("response_format", Behavior.EMULATED, said, None),)
+    said = reading.request.said
+    return tuple(Applied(name, Behavior.EMULATED, said[name], None) for name in DELIVERY if name in said)

@@ -119,18 +119,28 @@ def _refuse_oversize(request: ImageRequest, pixels_most: int) -> None:
         )
 
 
-def obstacle(request: ImageRequest, profile: Profile) -> str | None:
-    """Why a model cannot serve a request at all, in words for the caller; None = it can."""
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a model cannot serve a request at all, in words for the caller. `param`: what of the request is in the way;
+    None = that there is such a request."""
+
+    param: str | None
+    why: str
+
+
+def obstacle(request: ImageRequest, profile: Profile) -> Obstacle | None:
+    """What keeps a model from serving a request; None = nothing does."""
+    who = f"{profile.model} at {profile.provider}"
     if request.operation not in profile.operations:
-        return f"{profile.model} at {profile.provider} cannot {request.operation} pictures"
+        return Obstacle("image" if request.pictures else None, f"{who} cannot {request.operation} pictures")
     if not request.prompt and not profile.prompt_optional:
-        return f"{profile.model} at {profile.provider} needs a prompt"
+        return Obstacle("prompt", f"{who} needs a prompt")
     if profile.prompt_max is not None and len(request.prompt) > profile.prompt_max:
-        return f"{profile.model} at {profile.provider} takes prompts of at most {profile.prompt_max} characters"
+        return Obstacle("prompt", f"{who} takes prompts of at most {profile.prompt_max} characters")
     if len(request.pictures) > profile.input_images_max:
-        return f"{profile.model} at {profile.provider} takes at most {profile.input_images_max} input pictures"
+        return Obstacle("image", f"{who} takes at most {profile.input_images_max} input pictures")
     if request.mask is not None and profile.mask is None:
-        return f"{profile.model} at {profile.provider} takes no mask"
+        return Obstacle("mask", f"{who} takes no mask")
     return None
 
 

@@ -76,6 +76,32 @@ _GENERATION = {
 
 _OBJECT = {"type": "object"}
 
+_ESTIMATE = {
+    "type": "object",
+    "description": "With dryRun=true: what would be sent, to whom, and what it should cost.",
+    "required": ["estimated", "model", "provider", "total_cost_micros", "currency", "components", "plan"],
+    "properties": {
+        "estimated": {"const": True},
+        "model": {"type": "string"},
+        "provider": {"type": "string"},
+        "total_cost_micros": {"type": ["integer", "null"], "description": "null where nobody knows the price."},
+        "currency": {"const": "USD"},
+        "components": {"type": "array", "items": _OBJECT},
+        "plan": {
+            "type": "object",
+            "required": ["provider", "model", "calls", "finish", "parameters", "lossless"],
+            "properties": {
+                "provider": {"type": "string"},
+                "model": {"type": "string"},
+                "calls": {"type": "array", "items": _OBJECT},
+                "finish": {"type": "array", "items": _OBJECT},
+                "parameters": {"type": "array", "items": _OBJECT},
+                "lossless": {"type": "boolean"},
+            },
+        },
+    },
+}
+
 _DRY_RUN = {
     "name": "dryRun",
     "in": "query",
@@ -236,6 +262,8 @@ def _operation(route: Guarded, path: str, method: str) -> dict[str, Any]:
         {"name": each, "in": "path", "required": True, "schema": {"type": "string"}}
         for each in re.findall(r"{(\w+)}", path)
     ]
+    if name in _MAKING:
+        schema = {"anyOf": [schema, _ESTIMATE]}
     content = {_OTHERWISE[name]: {}} if name in _OTHERWISE else {"application/json": {"schema": schema}}
     if name in _MAKING:
         content |= _STREAM

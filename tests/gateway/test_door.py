@@ -297,3 +297,20 @@ def test_the_openapi_document_is_true_to_the_routes(base: str) -> None:
     validate(document)
     written = {path.replace("{model}", "{model:path}") for path in document["paths"]}
     assert written == {route.path for route in ROUTES}
+
+
+def test_what_a_dry_run_answers_is_in_the_openapi_document(base: str) -> None:
+    from jsonschema import Draft202012Validator
+
+    document = httpx.get(f"{base.removesuffix('/v1')}/openapi.json").json()
+    written = document["paths"]["/v1/images/generations"]["post"]["responses"]["200"]["content"]["application/json"]
+    for query in ("", "?dryRun=true"):
+        answer = post(base, {"prompt": "a", "size": "32x32"}, query=query).json()
+        Draft202012Validator(written["schema"]).validate(answer)
+
+
+def test_how_the_answer_travels_is_on_the_receipt_as_everything_that_is_said(base: str) -> None:
+    said = {"prompt": "a", "size": "32x32", "response_format": "url", "stream": True, "partial_images": 2}
+    plan = post(base, said, query="?dryRun=true").json()["plan"]
+    assert {entry["name"] for entry in plan["parameters"]} == set(said)
+    assert plan["lossless"] is True

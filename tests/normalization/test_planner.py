@@ -210,7 +210,8 @@ def test_the_routes_price_is_over_the_profiles() -> None:
     ],
 )
 def test_why_a_model_cannot_serve_a_request_at_all(profile: Profile, changed: dict[str, Any], why: str | None) -> None:
-    assert obstacle(replace(request(), **changed), profile) == why
+    found = obstacle(replace(request(), **changed), profile)
+    assert (None if found is None else found.why) == why
 
 
 def test_a_row_that_needs_fields_beside_its_own_writes_them_all() -> None:

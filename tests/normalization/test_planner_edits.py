@@ -138,19 +138,20 @@ def test_with_a_mask_only_exact_pixels_are_cut_from_the_original(said: dict[str,
 
 
 @pytest.mark.parametrize(
-    ("request_", "profile", "words"),
+    ("request_", "profile", "words", "param"),
     [
-        (asked(), RATIO_ONLY, "cannot edit"),
-        (asked(SMALL, SMALL, SMALL), editor(MATCHING), "at most 2 input pictures"),
-        (asked(mask=MASK), editor(MATCHING, mask=None), "takes no mask"),
-        (replace(asked(), prompt=""), editor(MATCHING), "needs a prompt"),
-        (asked(), editor(MATCHING, prompt_max=2), "at most 2 characters"),
+        (asked(), RATIO_ONLY, "cannot edit", "image"),
+        (asked(SMALL, SMALL, SMALL), editor(MATCHING), "at most 2 input pictures", "image"),
+        (asked(mask=MASK), editor(MATCHING, mask=None), "takes no mask", "mask"),
+        (replace(asked(), prompt=""), editor(MATCHING), "needs a prompt", "prompt"),
+        (asked(), editor(MATCHING, prompt_max=2), "at most 2 characters", "prompt"),
     ],
 )
-def test_why_a_model_cannot_is_said(request_: ImageRequest, profile: Profile, words: str) -> None:
+def test_why_a_model_cannot_is_said(request_: ImageRequest, profile: Profile, words: str, param: str) -> None:
     found = obstacle(request_, profile)
     assert found is not None
-    assert words in found
+    assert words in found.why
+    assert found.param == param
 
 
 def test_nothing_stands_in_the_way_of_what_a_model_can() -> None:

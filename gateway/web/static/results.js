@@ -7,6 +7,8 @@ import { keep, owner } from "./kept.js";
 import { make, token } from "./making.js";
 import { losses, noted, receipt } from "./receipt.js";
 
+const DELIVERY = new Set(["response_format", "stream", "partial_images"]);
+
 const MOST_RUNS = 20; // pictures of older runs are in the gallery
 const MOST_PICTURES = 10; // that one request can ask for
 
@@ -95,7 +97,7 @@ function column(order, inputs, ratio, actions) {
 
   function ended(said, took) {
     // How pictures travel to this page is its own wish, and nobody else's.
-    const metadata = { ...said, parameters: said.parameters.filter((each) => each.name !== "response_format" || each.note) };
+    const metadata = { ...said, parameters: said.parameters.filter((each) => !DELIVERY.has(each.name) || each.note) };
     const lost = noted(metadata.parameters);
     fill(status, `${seconds(took)} · `, el("span", { class: "cost" }, metadata.cost_micros === null ? "cost unknown" : money(metadata.cost_micros)));
     waiting.slice(0).filter((each) => each.classList.contains("waiting")).forEach((each) => each.remove());
