@@ -8,7 +8,6 @@ import { make, token } from "./making.js";
 import { losses, noted, receipt } from "./receipt.js";
 
 const DELIVERY = new Set(["response_format", "stream", "partial_images"]);
-
 const MOST_RUNS = 20; // pictures of older runs are in the gallery
 const MOST_PICTURES = 10; // that one request can ask for
 
