@@ -8,10 +8,11 @@ the rest. A content refusal ends the request: no other route is tried to get aro
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from operator import itemgetter
+from typing import TypeVar
 
 from gateway.affording import Affording
 from gateway.failing import UNKNOWN
@@ -35,6 +36,8 @@ from normalization.errors import (
     UpstreamUnavailable,
 )
 from normalization.plan import Plan
+
+T = TypeVar("T")
 
 TOP_UPS = 1
 """Times that a route is asked again for pictures that it left out."""
@@ -122,7 +125,7 @@ class _Work:
                 calls = (
                     self.retrying.call(self.order, candidate, call, self.deadline, once=once) for call in plan.calls
                 )
-                ended = await asyncio.gather(*calls)
+                ended = await all_ended(calls)
                 self.parts.append(Part(candidate, plan, tuple(chain.from_iterable(ended))))
                 short = self._take(candidate, [results[-1] for results in ended])
                 if not short or short != self.open:
@@ -169,6 +172,17 @@ class _Work:
             attempts=tuple(self.order.progress.attempts),
             timing=self.order.progress.timing,
         )
+
+
+async def all_ended(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """What the calls come to, side by side. Where one fails, or whoever waits is cancelled, that is raised when all of
+    them have ended and not before: how a request ended is written down by what each has bought."""
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    sound = [each for each in ended if not isinstance(each, BaseException)]
+    for each in ended:
+        if isinstance(each, BaseException):
+            raise each
+    return sound
 
 
 def may_go_elsewhere(result: CallResult, on_unknown: OnUnknown) -> bool:

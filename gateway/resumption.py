@@ -4,7 +4,6 @@ finished as was planned, and the outcome recorded. Nothing is ever submitted aga
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from gateway.dispatch import most_specific
+from gateway.dispatch import all_ended, most_specific
 from gateway.outcome import AttemptRecord, CallResult, Candidate, Order, Outcome, Part, Progress, Writing
 from gateway.resuming import Resumption as Record
 from gateway.resuming import Taken, read_resume, resumable
@@ -149,7 +148,7 @@ class Resumption:
 
     async def _outcome(self, order: Order, orphan: Orphan, left: list[_Left]) -> Outcome:
         """What comes of it. Raises ImagegateError where there is not a single picture."""
-        results = await asyncio.gather(*(self._followed(order, each) for each in left))
+        results = await all_ended(self._followed(order, each) for each in left)
         followed = {each.submission.id for each in left}
         others = [each for each in orphan.submissions if each.id not in followed]
         errors = [result.error for result in results if result.error is not None] + [_lost(each) for each in others]

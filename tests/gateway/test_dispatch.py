@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from gateway.dispatch import most_specific
 from gateway.failing import FailureClass
-from gateway.outcome import CallResult
+from gateway.outcome import CallResult, Candidate, Order
 from normalization import errors
 from normalization.plan import Call
 from tests.gateway.scripted import ScriptedDriver, candidate, dispatcher, failing, ok, order
@@ -121,3 +123,46 @@ def test_the_error_reported_is_the_one_that_says_most(
 def test_the_shortest_wait_that_any_provider_named_is_passed_on() -> None:
     busy = [errors.UpstreamBusy("a", retry_after=30), errors.UpstreamBusy("b", retry_after=7)]
     assert most_specific(busy).retry_after == 7
+
+
+class Unwinding(ScriptedDriver):
+    """Calls that end in their own time: the first at once, the others only after several turns of the event loop."""
+
+    def __init__(self, *, fails: bool) -> None:
+        super().__init__({})
+        self.fails = fails
+        self.entered, self.open = asyncio.Event(), 0
+
+    async def submit(self, order: Order, candidate: Candidate, call: Call, deadline: float) -> CallResult:
+        slow, self.open = self.open > 0, self.open + 1
+        try:
+            if slow:
+                self.entered.set()
+            elif self.fails:
+                await self.entered.wait()
+                raise RuntimeError("a bug")
+            await asyncio.Event().wait() if not self.fails else None
+            return ok(call)
+        finally:
+            for _ in range(5 if slow else 0):
+                await asyncio.sleep(0)
+            self.open -= 1
+
+
+@pytest.mark.anyio
+async def test_whoever_is_stopped_is_so_once_all_calls_have_ended() -> None:
+    driver = Unwinding(fails=False)
+    task = asyncio.create_task(dispatcher(driver).run(order(candidate("one", n=3, seed=7)), 0))
+    await driver.entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert driver.open == 0
+
+
+@pytest.mark.anyio
+async def test_a_bug_in_one_call_is_told_once_the_others_have_ended() -> None:
+    driver = Unwinding(fails=True)
+    with pytest.raises(RuntimeError, match="a bug"):
+        await dispatcher(driver).run(order(candidate("one", n=3, seed=7)), 0)
+    assert driver.open == 0
