@@ -242,3 +242,26 @@ async def test_a_response_that_redis_will_never_take_keeps_no_other_from_being_s
         assert told == ["resp_1", "resp_2"]
         assert a.responses._waiting == {}
         assert "resp_0" in caplog.text
+
+
+async def test_a_step_that_always_fails_is_said_once_and_keeps_the_others_from_nothing(
+    tmp_path: Path, redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tidied: list[None] = []
+    often = asyncio.Event()
+
+    async def fails(turns: Turns) -> None:
+        raise KeyError("an entry that makes no sense")
+
+    async def tidy(turns: Turns) -> None:
+        tidied.append(None)
+        if len(tidied) == 3:
+            often.set()
+        turns.hurry()
+
+    monkeypatch.setattr(Turns, "_catch_up", fails)
+    monkeypatch.setattr(Turns, "_tidy", tidy)
+    async with member(tmp_path / "a", redis.url()):
+        async with asyncio.timeout(PATIENCE):
+            await often.wait()
+    assert [record.message for record in caplog.records].count("replicas cannot be told or heard now") == 1

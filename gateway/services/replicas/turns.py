@@ -63,6 +63,8 @@ class Turns:
         self._wake = asyncio.Event()
         self._back = True
         self._turns = 0
+        self._complaints: dict[str, str] = {}
+        """What fails unexpectedly, and how: said already."""
         self._work: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -104,9 +106,9 @@ class Turns:
                     await self._outbox.look()
             except StateUnavailable as error:
                 log.debug("replicas are not told now: %s", error.message)
-            except Exception:
+            except Exception as error:
                 # Whatever it is: a replica that renews its lease no more is taken for dead, and works on.
-                log.exception("replicas cannot be told or heard now")
+                self._complain("turn", error)
             self._turns += 1
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(TURN_SECONDS):
@@ -123,7 +125,20 @@ class Turns:
                 # One thing that Redis refuses must not keep the rest from being told and read.
                 log.warning("%s, while replicas tell each other", error.message)
                 await mended(self._redis, self._kinds)
+            except OperatorError:
+                raise  # Redis or the disk, and so the other steps as well
+            except Exception as error:
+                self._complain(step.__name__, error)
+            else:
+                self._complaints.pop(step.__name__, None)
         self._back = False
+        self._complaints.pop("turn", None)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """Say it once, however many turns it fails: there are four a second."""
+        if self._complaints.get(what) != repr(error):
+            self._complaints[what] = repr(error)
+            log.error("replicas cannot be told or heard now", exc_info=error)
 
     @property
     def _kinds(self) -> dict[str, bytes]:
