@@ -85,6 +85,7 @@ def create_app(settings: Settings, sharing: Sharing | None = None) -> Starlette:
     services = Services(settings, restored, sharing)
     operator_health.answer_surveys(services)
     answer_entering(services)
+    operator_jobs.answer_jobs(services)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

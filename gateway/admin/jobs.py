@@ -11,21 +11,49 @@ from starlette.responses import JSONResponse
 from gateway.admin.entering import entered
 from gateway.container import Services
 from gateway.services.attempts import Attempt
-from normalization.errors import InvalidValue
+from normalization.errors import InvalidValue, OperatorError
 
 STATES: Final = ("sending", "accepted")
+JOBS: Final = "jobs"
+"""The inquiry after what another replica has under way."""
+TOLD_MOST = 1000
+"""Submissions that a replica tells others of, the oldest: Redis is to carry no more at once."""
 
 
 async def jobs(request: Request) -> JSONResponse:
-    """All of them, or those in one `state`, oldest first. Raises InvalidValue."""
+    """All of them, or those in one `state`, oldest first; of all replicas that answer. Raises InvalidValue."""
     services: Services = request.app.state.services
     state = request.query_params.get("state") or None
     if state is not None and state not in STATES:
         raise InvalidValue(f"state: {state[:100]!r} is none of {', '.join(STATES)}", param="state")
-    now = time.time()
     await entered(services)
-    found = await services.state.ledger.unsettled(state)
-    return JSONResponse({"jobs": [_job(attempt, now) for attempt in found]})
+    found = {job["id"]: job for replica in await _elsewhere(services) for job in replica}
+    found |= {job["id"]: job for job in await _here(services)}
+    listed = sorted(found.values(), key=lambda job: str(job["id"]))
+    return JSONResponse({"jobs": [job for job in listed if state in (None, job["state"])]})
+
+
+def answer_jobs(services: Services) -> None:
+    """Tell other replicas what is under way here when they ask."""
+
+    async def told(_: Any) -> list[dict[str, Any]] | None:
+        try:
+            return (await _here(services))[:TOLD_MOST]
+        except OperatorError:  # whoever asks is told by the others
+            return None
+
+    services.sharing.answer(JOBS, told)
+
+
+async def _here(services: Services) -> list[dict[str, Any]]:
+    """What all processes on this data directory have under way, oldest first."""
+    now = time.time()
+    return [_job(attempt, now) for attempt in await services.state.ledger.unsettled()]
+
+
+async def _elsewhere(services: Services) -> list[Any]:
+    """What the other replicas have under way; of one machine's workers each would tell the same."""
+    return [] if services.redis is None else await services.sharing.survey(JOBS)
 
 
 def _job(attempt: Attempt, now: float) -> dict[str, Any]:

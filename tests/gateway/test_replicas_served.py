@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -23,10 +24,12 @@ pytestmark = [
     pytest.mark.skipif(sys.platform == "win32", reason="the server is none of Windows"),
 ]
 
+ADMIN = "the-admin-key"
 CONFIG = """
 state: {{url: "{redis}"}}
 storage: {{signing_key: the-same-for-all}}
 auth:
+  admin_key: {admin}
   keys:
     - {{name: free, key: "{key}"}}
     - {{name: slow, key: "slow-key", requests_per_minute: 5}}
@@ -41,7 +44,7 @@ models:
 def configured(folder: Path, upstream: Busy, redis: str, places: int = 3) -> Path:
     folder.mkdir(exist_ok=True)
     config = folder / "c.yaml"
-    config.write_text(CONFIG.format(url=upstream.base_url, redis=redis, key=KEY, places=places))
+    config.write_text(CONFIG.format(url=upstream.base_url, redis=redis, key=KEY, places=places, admin=ADMIN))
     return config
 
 
@@ -78,6 +81,35 @@ def test_a_providers_places_and_a_keys_minute_are_counted_once_for_all_replicas(
         assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
         left = [answer.headers["x-ratelimit-remaining-requests"] for answer in answers]
         assert left == ["4", "3", "2", "1", "0", "0", "0"]
+
+
+def test_each_replica_shows_the_operator_what_all_have_under_way(
+    tmp_path: Path, upstream: Busy, redis: RedisServer
+) -> None:
+    upstream.free.clear()
+    with (
+        two(tmp_path, upstream, redis.url()) as (first, second),
+        ExitStack() as stack,
+        ThreadPoolExecutor(3) as threads,
+    ):
+        [*some, operator], [other, second_operator] = clients(stack, first, 3), clients(stack, second, 2)
+        answers = [threads.submit(ask, client) for client in (*some, other)]
+        try:
+            until("all three are asked for", lambda: upstream.inside == 3)
+            told = [jobs(client) for client in (operator, second_operator)]
+            assert [[job["state"] for job in each] for each in told] == [["sending"] * 3] * 2
+            assert [job["id"] for job in told[0]] == [job["id"] for job in told[1]]
+            assert jobs(operator, "accepted") == []
+        finally:
+            upstream.free.set()
+        assert [answer.result().status_code for answer in answers] == [200] * 3
+        assert [jobs(client) for client in (operator, second_operator)] == [[], []]
+
+
+def jobs(client: httpx.Client, state: str = "") -> list[dict[str, Any]]:
+    answer = client.get("/admin/jobs", params={"state": state}, headers={"authorization": f"Bearer {ADMIN}"})
+    found: list[dict[str, Any]] = answer.raise_for_status().json()["jobs"]
+    return found
 
 
 def test_without_redis_pictures_are_made_but_no_key_of_a_client_is_claimed(tmp_path: Path, upstream: Busy) -> None:
