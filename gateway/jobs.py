@@ -16,6 +16,10 @@ log = logging.getLogger("imagegate.jobs")
 
 DRAINING_RETRY_SECONDS = 5
 
+STOP_SECONDS = 120.0
+"""How long work that was stopped may take to put away what it has, as into a bucket that is slow. What has not heard
+that it was stopped must not keep the process for ever."""
+
 Gone = Callable[[], Awaitable[bool]]
 """Tells whether the client that waits has left."""
 
@@ -149,4 +153,7 @@ class Jobs:
         _, late = await asyncio.wait(tasks, timeout=max(0.0, self._until - time.monotonic()))
         for task in late:
             task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
+        if late:
+            _, stuck = await asyncio.wait(late, timeout=STOP_SECONDS)
+            if stuck:
+                log.error("%d generations do not end although they were stopped; they are left behind", len(stuck))

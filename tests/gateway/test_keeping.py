@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any, cast
 
 import pytest
 
+from gateway import jobs
 from gateway.config.limits import Limits
 from gateway.jobs import Job
 from gateway.journal import Journal
@@ -88,3 +90,26 @@ async def test_work_that_fails_by_a_time_out_of_its_own_is_not_said_to_go_on() -
     job.task = asyncio.create_task(work())
     with pytest.raises(TimeoutError, match="a look-up took too long"):
         await job.wait(60.0)
+
+
+@pytest.mark.anyio
+async def test_work_that_does_not_hear_that_it_is_stopped_does_not_keep_the_process(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(jobs, "STOP_SECONDS", 0.0)
+    goes_on, begun = asyncio.Event(), asyncio.Event()
+
+    async def deaf(job: Job) -> Any:
+        begun.set()
+        while not goes_on.is_set():
+            with contextlib.suppress(asyncio.CancelledError):
+                await goes_on.wait()
+
+    running = jobs.Jobs()
+    job = running.start(Order("gen_1", "req_1", "m", "m", ()), deaf)
+    await begun.wait()
+    async with asyncio.timeout(15):
+        await running.drain(0.0)
+    assert "1 generations do not end" in caplog.text
+    goes_on.set()
+    await job.task
