@@ -64,6 +64,8 @@ LOOK_SECONDS = 1.0
 """Between looks at whether the disk has room."""
 READY_SECONDS = 2.0
 """After it, whatever does not answer counts as gone."""
+CLOSE_SECONDS = 60.0
+"""After it, what has not closed at the end is left as it is."""
 
 Restore = Callable[["Services", Mapping[str, Any]], Writing | None]
 """Makes a `Writing` anew from its recipe."""
@@ -332,7 +334,8 @@ class Services:
             self._close_sharing,
         ):
             try:
-                await close()
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await close()
             except Exception:  # whatever will not close, what is yet to be written is written
                 log.exception("the gateway could not close one of its services")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway import chores
+from gateway import chores, container
 from gateway.container import Services
 from gateway.services.attempts_sqlite import FILE
 from gateway.services.sharing import Alone
@@ -122,3 +122,25 @@ async def test_whoever_comes_after_a_start_that_failed_is_told_so(
     for _ in range(2):
         with pytest.raises(OSError, match="the disk is gone"):
             await services.start()
+
+
+async def test_what_never_closes_keeps_the_process_for_a_while_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(container, "CLOSE_SECONDS", 1.0)
+    services = Services(settings_for(tmp_path))
+    await services.start()
+    attempt = an_attempt()
+    await services.state.attempts.begin(attempt)
+    await services.state.attempts.settle(attempt.id, DONE)
+
+    async def never() -> None:
+        await asyncio.Event().wait()
+
+    closes = services.pool.close
+    services.pool.close = never  # type: ignore[method-assign]
+    async with asyncio.timeout(PATIENCE):
+        await services.close()
+    await closes()
+    with sqlite3.connect(services.settings.server.data_dir / FILE) as connection:
+        assert connection.execute("SELECT state FROM attempts").fetchall() == [("done",)]
