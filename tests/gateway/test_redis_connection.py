@@ -430,3 +430,57 @@ async def test_who_leaves_while_it_connects_leaves_no_connection_behind(
     await asyncio.gather(start, return_exceptions=True)
     await made.close()
     assert not [each for each in opened if each.is_connected]
+
+
+@REDIS
+async def test_what_cannot_do_without_redis_waits_a_moment_and_no_longer(
+    own: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with connected(own) as redis:
+        asked = 0
+
+        async def ask() -> bytes:
+            nonlocal asked
+            asked += 1
+            found: bytes = await redis.command("PING")
+            return found
+
+        own.freeze()
+        held_back = asyncio.ensure_future(redis.patiently(ask))
+        await until(lambda: not redis.available)
+        own.thaw()
+        assert await held_back == b"PONG"
+        assert asked == 2
+        monkeypatch.setattr("gateway.services.redis.connection.PATIENCE_SECONDS", 0.3)
+        own.freeze()
+        try:
+            with pytest.raises(StateUnavailable):
+                await redis.patiently(ask)
+            await until(lambda: redis._lost_at + 0.3 < time.monotonic())
+            began = time.monotonic()
+            with pytest.raises(StateUnavailable):
+                await redis.patiently(ask)
+            assert time.monotonic() - began < 0.2, "it has been away for long"
+        finally:
+            own.thaw()
+
+
+@REDIS
+async def test_what_redis_says_no_to_and_what_is_away_besides_is_not_asked_again(own: RedisServer) -> None:
+    async with connected(own) as redis:
+        asked = 0
+
+        async def refused() -> Any:
+            nonlocal asked
+            asked += 1
+            return await redis.command("NO-SUCH-COMMAND")
+
+        async def closing() -> Any:
+            nonlocal asked
+            asked += 1
+            raise StateUnavailable("the gateway is shutting down")
+
+        for each in (refused, closing):
+            with pytest.raises(StateUnavailable):
+                await redis.patiently(each)
+        assert asked == 2

@@ -2,6 +2,7 @@
 
 Two connections that live and die together: one for commands, one that hears. A command is answered within TIMEOUT, or
 fails with StateUnavailable; from then on each fails at once, until Redis is back, which is tried in the background.
+Only what cannot do without it is held back for a moment, where it asks `patiently`.
 Neither a host nor a password stands in what is raised or logged.
 """
 
@@ -10,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
@@ -29,8 +31,13 @@ from normalization.errors import ConfigurationError, StateUnavailable
 
 log = logging.getLogger("imagegate.redis")
 
+T = TypeVar("T")
+
 TIMEOUT = 0.25
 """Seconds that any command may take."""
+PATIENCE_SECONDS = 2.0
+"""How long what cannot do without Redis is held back after it was lost, rather than refused: a busy machine answers
+late, and is back at once."""
 BEAT_SECONDS = 2.0
 """Between looks at whether Redis is there, and at its clock."""
 AGAIN_FIRST_SECONDS = 0.1
@@ -61,6 +68,8 @@ class RedisConnection:
         self._on_back: list[Callable[[], None]] = []
         self._keeper: asyncio.Task[None] | None = None
         self._gone = asyncio.Event()
+        self._there = asyncio.Event()
+        self._lost_at = -math.inf
         self._tasks: set[asyncio.Future[Any]] = set()
         self._ends: set[asyncio.Future[None]] = set()
         """Connections that are given up; each is hung up, whoever leaves meanwhile."""
@@ -136,6 +145,26 @@ class RedisConnection:
         """The replies to several commands, in one round trip; they are not a transaction. Raises as `command` does,
         for the first that was refused."""
         return [self.sound(reply) for reply in await self.send(commands)]
+
+    async def patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """What `ask` gives; asked again where Redis is lost meanwhile, or was a moment ago, and comes back within
+        PATIENCE_SECONDS. For what cannot do without it and may be asked twice. Raises as `ask` does."""
+        began = time.monotonic()
+        while True:
+            lost_at = self._lost_at
+            try:
+                return await ask()
+            except Refused:
+                raise
+            except StateUnavailable:
+                if self.available and lost_at == self._lost_at:
+                    raise  # it is something else that is away
+                left = min(began, self._lost_at) + PATIENCE_SECONDS - time.monotonic()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(left):
+                        await self._there.wait()
+                if left <= 0 or not self.available:
+                    raise
 
     def script(self, text: str) -> Script:
         """A script to be run often. The same text is the same script."""
@@ -251,6 +280,7 @@ class RedisConnection:
             self._give_up(hearing.disconnect(True) if ear is None else ear.close())
             raise
         self._wire, self._ear = wire, ear
+        self._there.set()
         if self._warned:
             log.warning("Redis (state.url) is there again")
         self._warned = False
@@ -283,6 +313,8 @@ class RedisConnection:
         log.error("Redis (state.url) is lost: %s; limits are kept by each replica's share until it is back", why)
         self._warned = True
         gone, deaf, self._wire, self._ear = self._wire, self._ear, None, None
+        self._there.clear()
+        self._lost_at = time.monotonic()
         self._give_up(gone.close())
         if deaf is not None:
             self._give_up(deaf.close())
@@ -296,6 +328,7 @@ class RedisConnection:
 
     async def _hang_up(self) -> None:
         wire, ear, self._wire, self._ear = self._wire, self._ear, None, None
+        self._there.clear()
         if wire is not None:
             await wire.close()
         if ear is not None:

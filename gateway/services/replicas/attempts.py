@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from gateway.services.attempts import Attempt, NewAttempt, Settlement
 from gateway.services.attempts_sqlite import SqliteAttempts
@@ -21,7 +22,7 @@ from gateway.services.attempts_writer import LEASE_SECONDS
 from gateway.services.generations import NewGeneration, Orphan, Submission
 from gateway.services.generations_rows import generation_of
 from gateway.services.generations_schema import BY_ID, SUBMISSIONS
-from gateway.services.redis.connection import TIMEOUT, RedisConnection
+from gateway.services.redis.connection import PATIENCE_SECONDS, TIMEOUT, RedisConnection
 from gateway.services.replicas import merging
 from gateway.services.replicas.office import Office
 from gateway.services.replicas.outbox import MOST_ROWS, Kind, Outbox
@@ -63,17 +64,19 @@ class Copresence:
         finally:
             await self.outbox.close()
 
-    async def told(self, names: Sequence[tuple[Kind, str]]) -> bool | None:
+    async def told(self, names: Sequence[tuple[Kind, str]], *, needed: bool = False) -> bool | None:
         """Tell Redis now: whether it has it; None where another holds the Idempotency-Key. What it does not take in
-        time waits."""
+        time waits; where it is `needed` that is a little longer."""
+        seconds = PATIENCE_SECONDS if needed else TIMEOUT
         try:
-            async with asyncio.timeout(TIMEOUT):
-                known = await self.teller.tell(names)
+            async with asyncio.timeout(seconds):
+                tell = partial(self.teller.tell, names)
+                known = await (self.redis.patiently(tell) if needed else tell())
         except (TimeoutError, OperatorError) as error:
             log.log(
                 logging.DEBUG if self.late else logging.WARNING,
                 "Redis was not told in time, and will be: %s",
-                error or f"it took longer than {TIMEOUT:g} seconds",
+                error or f"it took longer than {seconds:g} seconds",
             )
             self.late = True
             return False
@@ -109,12 +112,13 @@ class SharedAttempts:
             names.insert(0, ("generation", generation.id))
         if budget is not None:
             names.append(("spending", budget))
+        keyed = generation is not None and generation.scope is not None
         try:
-            known = await others.told(names)
+            known = await others.told(names, needed=keyed)
         except asyncio.CancelledError:
             await self.settle(attempt.id, Settlement("not_sent", "cancelled", "none", 0, 0, 0.0))
             raise
-        if known is None or (not known and generation is not None and generation.scope is not None):
+        if known is None or (keyed and not known):
             await self.settle(attempt.id, NOT_SENT)
             raise StateUnavailable("that nobody else carries out this Idempotency-Key cannot be told now; try again")
 

@@ -75,11 +75,14 @@ class SharedGenerations:
         own = await self._local.keyed(scope, since)
         if own is not None and own.status != "running":
             return own
-        # What this replica has let go of is free.
-        await self._others.teller.drain()
-        held = await self._redis.command("GET", self._redis.key("scope", scope))
-        found = await self._holder(held, scope, since)
-        return own if found is None else found
+
+        async def holder() -> Generation | None:
+            # What this replica has let go of is free.
+            await self._others.teller.drain()
+            held = await self._redis.command("GET", self._redis.key("scope", scope))
+            return await self._holder(held, scope, since)
+
+        return await self._redis.patiently(holder) or own
 
     async def _holder(self, held: bytes | None, scope: str, since: float) -> Generation | None:
         """The generation that holds an Idempotency-Key, as far as it is to be believed and not too old."""
