@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.api.answer import chunks
 from gateway.api.callers import Caller
 from gateway.api.carrying import begun, parting
-from gateway.api.telling import words_on
+from gateway.api.telling import line_of, words_on
 from gateway.container import Services
 from gateway.ordering import Prepared
 from gateway.outcome import Delivered, Ended, Order, Piece, Writing
@@ -68,25 +68,31 @@ class EventStream:
             written, words = False, words_on(scope)
             told = self.script(order, job)
             gone = asyncio.ensure_future(_left(receive))
+            parted = asyncio.ensure_future(_parted(scope))
             try:
                 await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
                 await send({"type": "http.response.body", "body": self.opening, "more_body": True})
-                written = await self._tell(told, gone, send) and job.ended
+                written = await self._tell(told, gone, parted, send) and job.ended
             finally:
                 await parting(self.services.journal, job, visit).tell(scope, words, written=written)
                 gone.cancel()
+                parted.cancel()
                 await told.aclose()
 
-    async def _tell(self, told: AsyncGenerator[Pieces, None], gone: asyncio.Future[None], send: Send) -> bool:
+    async def _tell(
+        self, told: AsyncGenerator[Pieces, None], gone: asyncio.Future[None], parted: asyncio.Future[None], send: Send
+    ) -> bool:
         """Whether the client was there to the end."""
+        looking = {parted}
         following: asyncio.Future[Any] = asyncio.ensure_future(anext(told, None))
         try:
             while True:
-                waiting: set[asyncio.Future[Any]] = {following, gone}
+                waiting: set[asyncio.Future[Any]] = {following, gone, *looking}
                 done, _ = await asyncio.wait(waiting, timeout=KEEP_ALIVE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if gone in done:
                     return False
                 if following not in done:
+                    looking -= done  # a client that ended its side is seen to be gone when it is told something
                     await send({"type": "http.response.body", "body": KEEP_ALIVE, "more_body": True})
                     continue
                 pieces = following.result()
@@ -105,6 +111,12 @@ def _parts(pieces: Pieces | None) -> Iterator[bytes]:
         yield DONE
     else:
         yield from chunks(pieces)
+
+
+async def _parted(scope: Scope) -> None:
+    """Return when the client has ended its side of the connection; never where nobody tells."""
+    line = line_of(scope)
+    await (asyncio.Event().wait() if line is None else line.parting())
 
 
 async def _left(receive: Receive) -> None:

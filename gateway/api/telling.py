@@ -48,8 +48,15 @@ class Line(Protocol):
 
     words: int
     """Times that the client has said something."""
-    parted: bool
-    """The client has ended its side: it says nothing more, and may be gone."""
+
+    @property
+    def parted(self) -> bool:
+        """The client has ended its side: it says nothing more, and may be gone."""
+        ...
+
+    async def parting(self) -> None:
+        """Return when the client has ended its side."""
+        ...
 
     @property
     def over(self) -> bool:

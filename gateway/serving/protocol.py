@@ -129,7 +129,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if running is None or running.response_complete or self._receiving or self._begun or self._lingers:
             return False
         self.cycle.keep_alive = False
-        self._line.parted = True
+        self._line.part()
         opened = None
         if not running.response_started:
             opened = Opened(self.transport)

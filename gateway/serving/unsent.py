@@ -57,12 +57,24 @@ class Line:
         self._then: list[Callable[[], Awaitable[None]]] = []
         self.words = 0
         """Times that the client has said something."""
-        self.parted = False
-        """The client has ended its side: it says nothing more, and may be gone."""
+        self._parted = asyncio.Event()
 
     @property
     def over(self) -> bool:
         return self._ended
+
+    @property
+    def parted(self) -> bool:
+        """The client has ended its side: it says nothing more, and may be gone."""
+        return self._parted.is_set()
+
+    def part(self) -> None:
+        """The client ends its side."""
+        self._parted.set()
+
+    async def parting(self) -> None:
+        """Return when the client has ended its side."""
+        await self._parted.wait()
 
     def watch(self, words: int) -> Watch:
         """What becomes of all that is written by now; `words` as they were when the answer began. It is looked at once

@@ -9,7 +9,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import httpx
 import pytest
 from starlette.types import Receive, Scope, Send
 
+from gateway.api import sse
 from gateway.serving import parted
 from gateway.serving.parted import OPENING, Opened, Parted
 from tests.raw import Witness, connected, guarded, until_closed
@@ -238,7 +239,7 @@ def requests(folder: Path, count: int) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
 
     def written() -> bool:
-        with sqlite3.connect(folder / "data/imagegate.sqlite3") as connection:
+        with closing(sqlite3.connect(folder / "data/imagegate.sqlite3")) as connection:
             found[:] = connection.execute("SELECT status, images FROM requests ORDER BY id").fetchall()
         return len(found) >= count
 
@@ -281,3 +282,23 @@ def test_who_left_counts_as_left(tmp_path: Path) -> None:
         with asking(base_url, simulator, BODY):
             pass
         assert requests(tmp_path, 1) == [(499, 0)]
+
+
+def test_a_stream_is_told_something_when_its_client_ends_its_side_since_that_tells_who_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "KEEP_ALIVE_SECONDS", 1000)
+    with openai_simulator() as simulator, gateway(tmp_path, simulator) as base_url:
+        simulator.fail_next(delay=2 * WORK_SECONDS)
+        with asking(base_url, simulator, {**BODY, "stream": True}):
+            pass
+        assert requests(tmp_path, 1) == [(200, 0)]
+        with closing(sqlite3.connect(tmp_path / "data/imagegate.sqlite3")) as records:
+            states = records.execute("SELECT state FROM attempts").fetchall()
+        assert states == [("sending",)], "the request is over while the provider is still at work"
+        simulator.fail_next(delay=WORK_SECONDS)
+        with asking(base_url, simulator, {**BODY, "stream": True}) as connection:
+            connection.shutdown(socket.SHUT_WR)
+            received = until_closed(connection)
+        assert received.count(sse.KEEP_ALIVE) == 1
+        assert b"image_generation.completed" in received
