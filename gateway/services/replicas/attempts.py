@@ -115,8 +115,9 @@ class SharedAttempts:
         keyed = generation is not None and generation.scope is not None
         try:
             known = await others.told(names, needed=keyed)
-        except asyncio.CancelledError:
-            await self.settle(attempt.id, Settlement("not_sent", "cancelled", "none", 0, 0, 0.0))
+        except BaseException as error:
+            outcome = "cancelled" if isinstance(error, asyncio.CancelledError) else "internal_error"
+            await self.settle(attempt.id, Settlement("not_sent", outcome, "none", 0, 0, 0.0))
             raise
         if known is None or (keyed and not known):
             await self.settle(attempt.id, NOT_SENT)
