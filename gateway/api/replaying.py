@@ -57,7 +57,10 @@ async def replayed(request: Request, services: Services, found: Job | Generation
         None if ended.answer is None else await read_again(services, base_url(request, services.settings), ended.answer)
     )
     if answer is None:
-        raise ResultUnavailable("the pictures of the earlier answer are no longer kept")
+        raise ResultUnavailable(
+            "the pictures of the earlier answer are not in this gateway's storage: their time is over, or they lie at "
+            "another replica that shares none (storage.url)"
+        )
     headers.update(answer.headers)
     told: ASGIApp = StoredJson(answer.body) if answer.events is None else _Events(answer.events)
 
