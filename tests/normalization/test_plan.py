@@ -113,3 +113,18 @@ def test_ten_pictures_in_three_calls_cost_what_each_way_of_pricing_says(
 def test_a_bill_is_exact_to_the_millionth(usd: Decimal, counts: list[int]) -> None:
     parts = components(Price(usd_per_image=usd), calls(*counts), None)
     assert plan(parts=parts).cost_micros == int(usd * 1_000_000) * sum(counts)
+
+
+def test_a_thumbnail_is_the_last_step_and_asked_for_by_whoever_wants_one() -> None:
+    small = plan().with_thumbnails(320)
+    assert small.finish.steps()[-1] == {"step": "thumbnail", "format": "webp", "side": 320}
+    assert small.with_thumbnails(None) == plan()
+    assert [step["step"] for step in plan().finish.steps()] == ["encode"]
+
+
+@pytest.mark.parametrize(("previews", "form"), [(None, None), (0, Format.PNG), (2, Format.PNG)])
+def test_who_follows_the_work_is_shown_it_in_the_format_of_the_picture(
+    previews: int | None, form: Format | None
+) -> None:
+    followed = Plan("relay", "max", calls(1, 2), Finish(Format.PNG), ()).followed(previews)
+    assert [(call.previews, call.previews_format) for call in followed.calls] == [(previews, form)] * 2

@@ -9,7 +9,7 @@ import pytest
 
 from normalization import errors
 from normalization.errors import CallerError, ImagegateError, InvalidValue, OperatorError, UpstreamError
-from normalization.vocabulary import MEGAPIXEL, Format, Ratio, Tier
+from normalization.vocabulary import MEGAPIXEL, Format, Held, Ratio, Tier
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,9 @@ def test_only_refusals_under_load_ask_for_a_retry_among_provider_failures() -> N
     retried = {kind.__name__ for kind in tree(UpstreamError) if kind.should_retry}
     assert retried == {"UpstreamBusy", "UpstreamUnavailable"}
     assert all(kind.charge == "none" for kind in tree(UpstreamError) if kind.should_retry)
+
+
+def test_what_is_held_in_memory_is_read_whole_and_in_slices_also_when_somebody_has_let_go() -> None:
+    held = Held(b"picture")
+    held.close()
+    assert (held.length, held.read(), list(held.slices(3))) == (7, b"picture", [b"pic", b"tur", b"e"])

@@ -209,7 +209,7 @@ def _spans(listed: Items, identities: Iterable[int]) -> list[tuple[int, int]]:
     for start, end in sorted(extent for identity in identities for extent in listed.places[identity].extents):
         if spans and start <= spans[-1][1]:
             spans[-1] = spans[-1][0], max(spans[-1][1], end)
-        elif end > start:
+        else:
             spans.append((start, end))
     return spans
 

@@ -108,7 +108,7 @@ def _places(data: bytes, iloc: Box, idat: Box | None) -> dict[int, Place]:
             start = origin + fields.number(offset_size)
             length = fields.number(length_size)
             known = known and length > 0
-            extents.append((start, start + length))
+            extents.append((start, start + length if length else max(start, len(data))))
         places[identity] = Place(tuple(extents), known)
     return places
 

@@ -145,6 +145,14 @@ def test_a_second_list_of_items_is_trusted_with_nothing() -> None:
     assert strip(data, header) is data
 
 
+def test_a_picture_that_reaches_to_the_end_of_the_file_is_not_cut_behind_its_beginning() -> None:
+    kinds = (b"av01", b"Exif")
+    at = len(FTYP) + len(meta(SIZE, kinds=kinds, places=located([(0, 0)] * 2))) + 8
+    for start, cut in ((at, False), (at + len(PIXELS) + len(SECRET), True)):
+        data = whole(meta(SIZE, kinds=kinds, places=located([(start, 0), (at + len(PIXELS), len(SECRET))])), SECRET)
+        assert passes(inspect(data)) is cut
+
+
 def test_what_thousands_of_texts_name_is_wiped_once(monkeypatch: pytest.MonkeyPatch) -> None:
     count, text = 2000, SECRET * 1000
     kinds = (b"av01", *(b"Exif",) * count)
