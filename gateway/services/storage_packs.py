@@ -87,8 +87,7 @@ class Packs:
             batch = self._next()
             try:
                 if self._pack.full:
-                    old, self._pack = self._pack, _Pack(self._folder)
-                    old.close()
+                    self._begin_another()
                 offsets = await loop.run_in_executor(self._pool, self._append, [pieces for pieces, _ in batch])
             except Exception as error:  # whatever it is: nobody else would ever tell those who wait
                 _tell(batch, error)
@@ -112,7 +111,15 @@ class Packs:
 
     def _append(self, pictures: list[Sequence[memoryview]]) -> list[int]:
         self._make_room(sum(map(_size, pictures)))
-        return self._pack.append(pictures)
+        offsets = self._pack.append(pictures)
+        if self._pack.swept:  # its file was deleted under us, and what was written to it just now with it
+            self._begin_another()
+            offsets = self._pack.append(pictures)
+        return offsets
+
+    def _begin_another(self) -> None:
+        old, self._pack = self._pack, _Pack(self._folder)
+        old.close()
 
     def open(self, name: str) -> FileStored | None:
         """The picture of that name; None where there is none. Blocks."""
@@ -173,11 +180,12 @@ class _Pack:
         self._began = time.monotonic()
         self._file: int | None = None
         self._end = 0
-        self._swept = False
+        self.swept = False
+        """Its file was deleted while it was written to."""
 
     @property
     def full(self) -> bool:
-        return self._swept or self._end >= PACK_BYTES or time.monotonic() - self._began > PACK_SECONDS
+        return self.swept or self._end >= PACK_BYTES or time.monotonic() - self._began > PACK_SECONDS
 
     def append(self, pictures: list[Sequence[memoryview]]) -> list[int]:
         """Write the pictures one after the other, and return where each begins. Blocks."""
@@ -199,7 +207,7 @@ class _Pack:
             if written:
                 left[0] = left[0][written:]
         self._end = position
-        self._swept = os.fstat(self._file).st_nlink == 0
+        self.swept = os.fstat(self._file).st_nlink == 0
         return offsets
 
     def close(self) -> None:
