@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import math
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from normalization.errors import ConfigurationError, OperatorError, StateUnavail
 
 BUSY_SECONDS = 5.0
 """How long to wait for another process that writes to the same file."""
+PRESENCE_SECONDS = 0.05
+"""Between looks at whether the file is where it was: one at each commit is a tenth of what a submission waits."""
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -93,8 +97,12 @@ def presence(path: Path) -> Callable[[], None]:
     """A check that raises sqlite3.OperationalError once the file that is at `path` now was deleted or replaced: SQLite
     goes on writing to it, and nobody ever reads that."""
     about = path.stat()
+    looked = -math.inf
 
     def check() -> None:
+        nonlocal looked
+        if time.monotonic() - looked < PRESENCE_SECONDS:
+            return
         try:
             now = path.stat()
         except FileNotFoundError:
@@ -103,6 +111,7 @@ def presence(path: Path) -> Callable[[], None]:
             return
         if (now.st_dev, now.st_ino) != (about.st_dev, about.st_ino):
             raise sqlite3.OperationalError(f"{path} was replaced while it was in use; start the gateway anew")
+        looked = time.monotonic()
 
     return check
 

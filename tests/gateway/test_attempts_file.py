@@ -56,7 +56,10 @@ async def test_a_disk_that_turns_read_only_refuses_new_work_and_loses_no_old(tmp
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-async def test_a_file_that_is_not_where_it_was_refuses_before_anything_is_sent(tmp_path: Path, replaced: bool) -> None:
+async def test_a_file_that_is_not_where_it_was_refuses_before_anything_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaced: bool
+) -> None:
+    monkeypatch.setattr("gateway.services.sqlite.PRESENCE_SECONDS", 0.0)
     data_dir = tmp_path / "data"
     async with opened(data_dir) as attempts:
         first = an_attempt()
