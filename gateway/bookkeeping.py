@@ -52,7 +52,7 @@ class Bookkeeper:
             await self._ledger.enter(entry)
         except OperatorError as error:
             log.error("a request could not be entered: %s", error.message, extra={"request_id": entry.request_id})
-        except Exception:
+        except Exception:  # the task that waits for it is nobody's: it would be lost without a word
             log.exception("a request could not be entered", extra={"request_id": entry.request_id})
 
 

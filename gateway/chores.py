@@ -61,7 +61,7 @@ class Chores:
         for swept in (services.storage, services.state.responses, services.journal):
             try:
                 await swept.sweep(time.time())
-            except Exception:
+            except Exception:  # what cannot be swept keeps the others from nothing
                 log.exception("old pictures and responses could not be swept")
 
     async def _trim(self) -> None:
@@ -90,6 +90,6 @@ async def _again(trouble: str, seconds: float, work: Callable[[], Awaitable[obje
             await work()
         except OperatorError as error:
             log.error("%s: %s", trouble, error.message)
-        except Exception:
+        except Exception:  # a bug of ours: it is tried again at its time
             log.exception("%s", trouble)
         await asyncio.sleep(seconds)

@@ -12,6 +12,7 @@ from tests.simulators.base import running
 
 if TYPE_CHECKING:
     from tests.faults.proxy import Proxy
+    from tests.redis_server import RedisServer
 
 
 @pytest.fixture
@@ -43,3 +44,12 @@ def s3(bucket_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
         for name, value in environment(proxy.origin).items():
             monkeypatch.setenv(name, value)
         yield proxy
+
+
+@pytest.fixture(scope="module")
+def own() -> Iterator[RedisServer]:
+    """A Redis server that a module's tests may stop."""
+    from tests.redis_server import redis_server
+
+    with redis_server() as server:
+        yield server

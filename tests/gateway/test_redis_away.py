@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from contextlib import AsyncExitStack
 
 import pytest
@@ -13,16 +12,9 @@ from gateway.services.gates import GateTimeout
 from normalization.errors import RateLimitExceeded, StateUnavailable
 from tests.gateway.replicas import inside, replicas, until
 from tests.gateway.workforce import Key
-from tests.redis_server import RedisServer, redis_server
+from tests.redis_server import RedisServer
 
 pytestmark = [pytest.mark.anyio, pytest.mark.needs("redis-server")]
-
-
-@pytest.fixture(scope="module")
-def own() -> Iterator[RedisServer]:
-    """A server that may be stopped."""
-    with redis_server() as server:
-        yield server
 
 
 async def test_while_redis_is_away_each_replica_keeps_to_its_share_and_says_afterwards_what_it_holds(

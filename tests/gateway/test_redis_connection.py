@@ -27,13 +27,6 @@ REDIS = pytest.mark.needs("redis-server")
 
 
 @pytest.fixture(scope="module")
-def own() -> Iterator[RedisServer]:
-    """A server that may be stopped."""
-    with redis_server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def guarded() -> Iterator[RedisServer]:
     """A server with a password, and a user who may hear nothing."""
     with redis_server(

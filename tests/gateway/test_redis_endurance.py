@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
@@ -16,18 +16,11 @@ from gateway.services.redis.replica import Member
 from gateway.services.redis.wire import Command
 from tests.gateway.replicas import PATIENCE, replicas
 from tests.gateway.test_sharing import Key
-from tests.redis_server import RedisServer, connection, redis_server
+from tests.redis_server import RedisServer, connection
 
 pytestmark = pytest.mark.anyio
 
 REDIS = pytest.mark.needs("redis-server")
-
-
-@pytest.fixture(scope="module")
-def own() -> Iterator[RedisServer]:
-    """A server that may be stopped."""
-    with redis_server() as server:
-        yield server
 
 
 class Line:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,16 +13,9 @@ from redis.asyncio.connection import Connection
 from normalization.errors import StateUnavailable
 from tests.gateway.replicas import until
 from tests.gateway.test_redis_connection import REDIS, connected
-from tests.redis_server import RedisServer, connection, redis_server
+from tests.redis_server import RedisServer, connection
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture(scope="module")
-def own() -> Iterator[RedisServer]:
-    """A server that may be stopped."""
-    with redis_server() as server:
-        yield server
 
 
 @REDIS
