@@ -91,9 +91,11 @@ class Replicas:
 
     async def dies(self, sharing: Sharing) -> None:
         assert isinstance(sharing, RedisSharing)
-        await self.falls_silent(sharing)
         others = [other for other in self.alive if other is not sharing]
         assert others, "nobody is left to see it"
+        # Only who was seen alive can be seen to be gone.
+        await until(lambda: sharing.replica.base in others[0].replica.others)
+        await self.falls_silent(sharing)
         await until(lambda: sharing.replica.base not in others[0].replica.others)
         for other in others:
             other.connection.send([command for each in other.replica.members.values() for command in each.beat()])
