@@ -48,6 +48,7 @@ setup: $(RUNTIME) ## make .venv with the locked dependencies and .venv/bin/image
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "imagegate needs Python 3.11 or later: none found on the PATH (PYTHON=... names one)"; exit 1; }
+	@$(PYTHON) -c '' || { echo "$(PYTHON) does not run (PYTHON=... names another Python)"; exit 1; }
 	@if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then $(PYTHON) -m venv $(VENV); \
 	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then $(PYTHON) -m venv --without-pip $(VENV); \
 	else echo "$(PYTHON) has neither ensurepip nor pip: install them (on Debian-like systems: apt-get install python3-venv)"; exit 1; fi
