@@ -158,13 +158,13 @@ def test_several_edits_of_one_picture_are_several_pictures(journey: Editing) -> 
 
 
 def test_the_dry_run_shows_pictures_by_their_fingerprints_and_sends_nothing(journey: Editing) -> None:
-    before = 0 if journey.simulator is None else len(journey.simulator.requests)
+    before = 0 if journey.simulator is None else len(journey.simulator.work)
     body = {"images": [{"image_url": uri(PHOTO)}], "mask": {"image_url": uri(MASK)}, "seed": 5}
     answer = journey.post(body, query="?dryRun=true").raise_for_status()
     assert base64.b64encode(PHOTO).decode()[:60] not in answer.text
     assert len(list(_fingerprints(answer.json()["plan"]["calls"]))) >= 1
     assert entry_of({"metadata": answer.json()["plan"]}, "mask")["requested"]["bytes"] == len(MASK)
-    assert (0 if journey.simulator is None else len(journey.simulator.requests)) == before
+    assert (0 if journey.simulator is None else len(journey.simulator.work)) == before
 
 
 def _fingerprints(value: Any) -> Iterator[Mapping[str, Any]]:

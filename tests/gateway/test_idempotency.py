@@ -217,7 +217,7 @@ def test_a_stream_is_told_again_at_once(path: str, tmp_path: Path) -> None:
     with gateway(tmp_path) as (client, simulator):
         first = client.post(path, json=body, headers=KEY)
         again = client.post(path, json=body, headers=KEY)
-        assert again.headers["content-type"].startswith("text/event-stream")
+        assert again.headers["content-type"].startswith("text/event-stream"), again.text
         assert again.headers["idempotent-replayed"] == "true"
         assert events(again)[-1] == events(first)[-1]
         assert [kind for kind, _ in events(again)] == [kind for kind, _ in events(first)]

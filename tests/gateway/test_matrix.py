@@ -144,4 +144,4 @@ def test_more_pictures_than_anybody_may_ask_for_are_refused_before_anything_is_s
     model = Case(kind, PROVIDERS[kind].known_models[0], {}).name
     answer = httpx.post(f"{journey.base_url}/images/generations", json={"model": model, "prompt": "a fox", "n": 11})
     assert (answer.status_code, answer.json()["error"]["param"]) == (400, "n")
-    assert journey.simulator is None or not journey.simulator.requests
+    assert journey.simulator is None or not journey.simulator.work

@@ -123,6 +123,11 @@ class Simulator(ABC):
         """The requests that ask for pictures, refused ones included."""
         return [each for each in self.requests if self.kind(each) == "submit"]
 
+    @property
+    def work(self) -> list[Received]:
+        """All requests but looks at the provider itself, which cost nothing and come when a gateway likes."""
+        return [each for each in self.requests if each.method != "GET" or self.kind(each) is not None]
+
     def fail_next(self, *, times: int = 1, **knobs: Any) -> None:
         """Let the next `times` requests of the kind `on` meet a `Fault` of these knobs; several calls queue up."""
         self.faults.extend([Fault(**knobs)] * times)
