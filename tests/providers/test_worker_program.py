@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
@@ -11,12 +12,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import IO
 
 import httpx
 import pytest
 
-from providers.flux_worker.worker.fleet import devices
+from providers.flux_worker.worker.fleet import Fleet, devices
 from tests.providers.worker_wire import body
 
 
@@ -159,6 +161,49 @@ def test_a_device_that_failed_for_good_ends_the_process_and_the_fleet_starts_ano
         assert again.pid != first.pid
         started.process.send_signal(signal.SIGTERM)
         assert started.process.wait(20) == 0
+
+
+@dataclass
+class Ended:
+    """A process that is over before anybody looks at it."""
+
+    exitcode: int
+    sentinel: int
+    pid: int = 0
+
+    def is_alive(self) -> bool:
+        return False
+
+
+def test_a_member_that_died_between_two_looks_is_replaced_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("providers.flux_worker.worker.fleet.PAUSES", (0.0,))
+    begun: list[int] = []
+
+    def started(fleet: Fleet, index: int, device: str) -> Ended:
+        begun.append(index)
+        return Ended(exitcode=-signal.SIGKILL if len(begun) == 1 else 1, sentinel=-1)
+
+    monkeypatch.setattr(Fleet, "_started", started)
+    assert Fleet(int, ["0"]).supervise() == 1, "the second has said why it ends"
+    assert begun == [0, 0]
+
+
+def test_a_signal_that_comes_while_a_process_is_started_reaches_that_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    member = multiprocessing.get_context("spawn").Process(target=signal.pause)
+
+    def started(fleet: Fleet, index: int, device: str) -> BaseProcess:
+        os.kill(os.getpid(), signal.SIGTERM)  # by now the fleet has heard it, and not yet of this process
+        return member
+
+    monkeypatch.setattr(Fleet, "_started", started)
+    member.start()
+    try:
+        assert Fleet(int, ["0"]).supervise() == 0
+        assert member.exitcode == -signal.SIGTERM
+    finally:
+        member.kill()
+        member.join()
+        member.close()
 
 
 def test_a_fleet_takes_no_gpu_that_it_is_not_shown() -> None:

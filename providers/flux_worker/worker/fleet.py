@@ -47,7 +47,7 @@ class _Member:
     began: float = field(default_factory=time.monotonic)
     crashes: int = 0
     again_at: float | None = None
-    """When it is started anew; None = it runs, or has ended for good."""
+    """When it is started anew; None = it runs, or its end was not seen yet, or all are to end."""
 
 
 class Fleet:
@@ -58,6 +58,8 @@ class Fleet:
         self._run, self._shown = run, shown
         self._context = multiprocessing.get_context("spawn")
         self._ending = False
+        self._signals: list[int] = []
+        """What came and is yet to be passed on: a handler runs at any moment, as while a process is being started."""
         self._members: list[_Member] = []
 
     def supervise(self) -> int:
@@ -76,9 +78,11 @@ class Fleet:
         code = 0
         while True:
             alive = [member for member in self._members if member.process.is_alive()]
-            if not alive and (self._ending or all(member.again_at is None for member in self._members)):
+            if self._ending and not alive:
                 return code
             wait([member.process.sentinel for member in alive], timeout=0.2)
+            while self._signals:
+                self._end(self._signals.pop(0))
             for member in self._members:
                 code = self._looked_after(member) or code
 
@@ -108,7 +112,7 @@ class Fleet:
         return process
 
     def _told(self, sig: int, frame: FrameType | None) -> None:
-        self._end(sig)
+        self._signals.append(sig)
 
     def _end(self, sig: int) -> None:
         self._ending = True
