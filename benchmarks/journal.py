@@ -2,7 +2,8 @@
 
 Two gateways in this process have their data on the same disk and the same provider, which answers at once; one of them
 keeps no attempts. They are asked in turn, now the one first and now the other, and then one row is written to a plain
-SQLite file with the same durability (WAL, synchronous=FULL): the floor. The cost is the difference of the medians, in medians of the floor.
+SQLite file with the same durability (WAL, synchronous=FULL): the floor. The cost is the difference of the medians, in
+medians of the floor.
 """
 
 from __future__ import annotations
