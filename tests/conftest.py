@@ -27,8 +27,9 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def redis() -> Iterator[RedisServer]:
-    """A server that the tests of this process share, each under its own prefix; for those that need redis-server."""
-    with redis_server() as server:
+    """A server that the tests of this process share, each under its own prefix; for those that need redis-server. It is
+    never away: what a busy machine needs for an answer is no outage."""
+    with redis_server(timeout=10.0) as server:
         yield server
 
 

@@ -27,12 +27,13 @@ _numbers = itertools.count(1)
 class RedisServer:
     """On a port of the loopback. `stop` and `start` keep what lies in it; between `freeze` and `thaw` it is silent."""
 
-    def __init__(self, folder: Path, *more: str) -> None:
+    def __init__(self, folder: Path, *more: str, timeout: float | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._folder = folder
         self._more = more
+        self._timeout = timeout
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -78,7 +79,8 @@ class RedisServer:
     def url(self, *, prefix: str | None = None) -> str:
         """A URL with a prefix that nobody has had before."""
         own = prefix or f"t{os.getpid()}-{next(_numbers)}:"
-        return f"redis://127.0.0.1:{self.port}/0?prefix={own}"
+        timeout = "" if self._timeout is None else f"&timeout={self._timeout:g}"
+        return f"redis://127.0.0.1:{self.port}/0?prefix={own}{timeout}"
 
     def _answers(self) -> bool:
         try:
@@ -88,10 +90,11 @@ class RedisServer:
 
 
 @contextmanager
-def redis_server(*more: str) -> Iterator[RedisServer]:
-    """A server that ends with the block, its folder with it. `more`: options of its own."""
+def redis_server(*more: str, timeout: float | None = None) -> Iterator[RedisServer]:
+    """A server that ends with the block, its folder with it. `more`: options of its own; `timeout`: how many seconds
+    its URL gives it to answer."""
     folder = Path(tempfile.mkdtemp(prefix="redis-"))
-    server = RedisServer(folder, *more)
+    server = RedisServer(folder, *more, timeout=timeout)
     try:
         server.start()
         yield server

@@ -9,9 +9,13 @@ from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 from gateway.config.fields import HOST, refused
 
 SCHEMES = ("redis://", "rediss://")
-ACCEPTED = "redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME:], or rediss:// with ssl_ca_certs=FILE beside it"
+ACCEPTED = (
+    "redis://[USER:PASSWORD@]HOST[:PORT][/DB][?prefix=NAME:&timeout=SECONDS], or rediss:// with ssl_ca_certs=FILE too"
+)
 PREFIX = "imagegate:"
+TIMEOUT = 0.25
 
+_TIMEOUTS = (0.05, 10.0)
 _PREFIX = re.compile(r"[A-Za-z0-9._:-]{1,64}")
 
 
@@ -28,6 +32,8 @@ class RedisUrl:
     ca_certs: str | None = None
     """A file of certificates that the server's is signed with; None = those of the system."""
     prefix: str = PREFIX
+    timeout: float = TIMEOUT
+    """Seconds that any command may take; after that the server counts as lost."""
 
 
 def redis_url(url: str) -> RedisUrl | None:
@@ -55,14 +61,24 @@ def redis_url(url: str) -> RedisUrl | None:
         tls=parts.scheme == "rediss",
         ca_certs=options.get("ssl_ca_certs"),
         prefix=options.get("prefix", PREFIX),
+        timeout=_timeout(options.get("timeout")),
     )
 
 
 def _options(parts: SplitResult) -> dict[str, str]:
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    known = {"prefix", "ssl_ca_certs"} if parts.scheme == "rediss" else {"prefix"}
+    known = {"prefix", "timeout"} | ({"ssl_ca_certs"} if parts.scheme == "rediss" else set())
     if not options.keys() <= known:
         raise refused("an option that is not known here", ACCEPTED)
     if "prefix" in options and not _PREFIX.fullmatch(options["prefix"]):
         raise refused("its prefix cannot begin keys", "1 to 64 letters, digits and . _ : -, such as prefix=imagegate:")
     return options
+
+
+def _timeout(text: str | None) -> float:
+    if text is None:
+        return TIMEOUT
+    least, most = _TIMEOUTS
+    if not re.fullmatch(r"[0-9]{1,2}(\.[0-9]{1,6})?", text) or not least <= float(text) <= most:
+        raise refused("its timeout is none", f"{least:g} to {most:g} seconds, such as timeout={TIMEOUT:g}")
+    return float(text)

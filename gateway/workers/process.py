@@ -36,10 +36,12 @@ def main(connection: int, listener: int) -> int:
     for inherited in (connection, listener):
         os.set_inheritable(inherited, False)
     handed: Handed = pickle.load(sys.stdin.buffer)  # noqa: S301  (from our own parent)
-    with logging_to(sys.stderr, handed.settings.logs):
-        return reported(
-            lambda: _serve(handed, Channel(socket.socket(fileno=connection)), socket.socket(fileno=listener))
-        )
+
+    def served() -> int:
+        with logging_to(sys.stderr, handed.settings.logs):
+            return _serve(handed, Channel(socket.socket(fileno=connection)), socket.socket(fileno=listener))
+
+    return reported(served)  # around the log, whose lines are out then: why it ends is the last word
 
 
 def _serve(handed: Handed, channel: Channel, listener: socket.socket) -> int:

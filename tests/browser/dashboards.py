@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.sites import WAIT_MILLISECONDS, Site, site_in
+from tests.browser.sites import Site, site_in
 
 ADMIN = "the-admin-key"
 CLIENT = "the-client-key"
@@ -45,7 +45,7 @@ def told(site: Site, path: str) -> Any:
 
 def shown(page: Page) -> None:
     """Wait until everything is there."""
-    expect(page.locator("#pulse")).to_have_attribute("data-state", "live", timeout=WAIT_MILLISECONDS)
+    expect(page.locator("#pulse")).to_have_attribute("data-state", "live")
     expect(page.locator("#usage")).to_have_attribute("aria-busy", "false")
 
 

@@ -138,6 +138,10 @@ KEYED = f"{GOOD}storage: {{signing_key: k}}\n"
             f"{KEYED}state: {{url: 'redis://h?prefix=*'}}",
             "c.yaml:6: state.url: its prefix cannot begin keys; accepted: 1 to 64 letters, digits and . _ : -, such as",
         ),
+        (
+            f"{KEYED}state: {{url: 'redis://h?timeout=0'}}",
+            "c.yaml:6: state.url: its timeout is none; accepted: 0.05 to 10 seconds, such as timeout=0.25",
+        ),
         (f"{GOOD}state: {{url: mysql}}", "c.yaml:5: state.url: not a place for state; accepted: sqlite, redis:"),
         (
             f"{GOOD}storage: {{url: 's3:///p'}}",

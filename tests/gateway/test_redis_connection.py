@@ -53,6 +53,7 @@ async def connected(server: RedisServer, url: str = "") -> AsyncIterator[RedisCo
         ("redis://:p%40ss@h", RedisUrl("h", password="p@ss")),
         ("rediss://u:p@[::1]:7?ssl_ca_certs=/a.pem", RedisUrl("::1", 7, 0, "u", "p", True, "/a.pem")),
         ("redis://h?prefix=other:", RedisUrl("h", prefix="other:")),
+        ("redis://h?timeout=1.5&prefix=a", RedisUrl("h", prefix="a", timeout=1.5)),
     ],
 )
 def test_an_address_is_read_from_its_url(url: str, meant: RedisUrl) -> None:

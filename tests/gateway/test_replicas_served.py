@@ -138,7 +138,8 @@ def test_a_database_that_redis_does_not_have_stops_the_start(
     data = ("--data-dir", str(tmp_path / "data"))
     code, said = refused("--config", str(config), "--workers", workers, *data)
     assert code == 2
-    assert said.splitlines()[-1].startswith("state.url: Redis cannot be used: ERR: it has no database of this number;")
+    last = said.splitlines()[-1]
+    assert last.startswith("state.url: Redis cannot be used: ERR: it has no database of this number;"), said
 
 
 def test_workers_of_one_replica_count_with_those_of_another(tmp_path: Path, upstream: Busy, redis: RedisServer) -> None:

@@ -1,6 +1,6 @@
 """The one way to Redis that a process has: it comes back by itself, and nobody waits for it while it is gone.
 
-Two connections that live and die together: one for commands, one that hears. A command is answered within TIMEOUT, or
+Two connections that live and die together: one for commands, one that hears. A command is answered within `timeout`, or
 fails with StateUnavailable; from then on each fails at once, until Redis is back, which is tried in the background.
 Only what cannot do without it is held back for a moment, where it asks `patiently`.
 Neither a host nor a password stands in what is raised or logged.
@@ -33,8 +33,6 @@ log = logging.getLogger("imagegate.redis")
 
 T = TypeVar("T")
 
-TIMEOUT = 0.25
-"""Seconds that any command may take."""
 PATIENCE_SECONDS = 2.0
 """How long what cannot do without Redis is held back after it was lost, rather than refused: a busy machine answers
 late, and is back at once."""
@@ -52,9 +50,10 @@ class RedisConnection:
     `start` once; nothing before it is answered.
     """
 
-    def __init__(self, url: RedisUrl, key: bytes, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, url: RedisUrl, key: bytes) -> None:
         self._url = url
-        self._timeout = timeout
+        self.timeout = url.timeout
+        """Seconds within which any command is answered, or Redis is lost."""
         self.prefix = url.prefix
         self.seal = Seal(key)
         self.latency = 0.0
@@ -267,7 +266,7 @@ class RedisConnection:
             for opened in await asyncio.gather(_opened(commands), _opened(hearing), return_exceptions=True):
                 if opened is not None:
                     raise opened
-            wire = Wire(commands, self._timeout, lambda why: self._lost(wire, why))
+            wire = Wire(commands, self.timeout, lambda why: self._lost(wire, why))
             ear = Ear(hearing, self._heard, lambda why: self._lost(wire, why))
             await ear.hear(list(self._heard))
             await self._look(wire)

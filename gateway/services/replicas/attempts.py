@@ -22,7 +22,7 @@ from gateway.services.attempts_writer import LEASE_SECONDS
 from gateway.services.generations import NewGeneration, Orphan, Submission
 from gateway.services.generations_rows import generation_of
 from gateway.services.generations_schema import BY_ID, SUBMISSIONS
-from gateway.services.redis.connection import PATIENCE_SECONDS, TIMEOUT, RedisConnection
+from gateway.services.redis.connection import PATIENCE_SECONDS, RedisConnection
 from gateway.services.replicas import merging
 from gateway.services.replicas.office import Office
 from gateway.services.replicas.outbox import MOST_ROWS, Kind, Outbox
@@ -67,7 +67,7 @@ class Copresence:
     async def told(self, names: Sequence[tuple[Kind, str]], *, needed: bool = False) -> bool | None:
         """Tell Redis now: whether it has it; None where another holds the Idempotency-Key. What it does not take in
         time waits; where it is `needed` that is a little longer."""
-        seconds = PATIENCE_SECONDS if needed else TIMEOUT
+        seconds = max(PATIENCE_SECONDS, self.redis.timeout) if needed else self.redis.timeout
         try:
             async with asyncio.timeout(seconds):
                 tell = partial(self.teller.tell, names)
