@@ -54,7 +54,7 @@ BY_ID = f"SELECT {FIELDS} FROM generations WHERE id = ?"  # noqa: S608 (a consta
 KEYED = f"SELECT {FIELDS} FROM generations WHERE scope = ?"  # noqa: S608 (a constant)
 _SUBMISSION = """
 SELECT id, provider, model, state, outcome, charge, cost_micros, seconds, created, job, resume, planned_cost_micros
-FROM attempts WHERE generation_id = ?1
+FROM attempts WHERE generation_id = :id
 """
 # Each half by an index of its own: those being sent are few, and are not yet in the index by generation.
 SUBMISSIONS = f"""

@@ -52,7 +52,7 @@ class SqliteGenerations:
 
     async def submissions(self, id: str) -> Sequence[Submission]:
         return await self._attempts.ask(
-            lambda connection: [Submission(*row) for row in connection.execute(SUBMISSIONS, (id,))]
+            lambda connection: [Submission(*row) for row in connection.execute(SUBMISSIONS, {"id": id})]
         )
 
     async def keyed(self, scope: str, since: float) -> Generation | None:

@@ -108,5 +108,5 @@ def _left(connection: sqlite3.Connection, life: Life, now: float) -> dict[str, o
 
 def _orphan(connection: sqlite3.Connection, id: str) -> Orphan:
     row = connection.execute(BY_ID, (id,)).fetchone()
-    submissions = tuple(Submission(*each) for each in connection.execute(SUBMISSIONS, (id,)))
+    submissions = tuple(Submission(*each) for each in connection.execute(SUBMISSIONS, {"id": id}))
     return Orphan(id, None if row is None else generation_of(row).new, submissions)

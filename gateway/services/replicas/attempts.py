@@ -219,7 +219,7 @@ def _following(shared: Shared, replica: str, holder: merging.Holder) -> Callable
         if not merging.follow(connection, shared, replica, holder):
             return None
         row = connection.execute(BY_ID, (shared.id,)).fetchone()
-        submissions = tuple(Submission(*each) for each in connection.execute(SUBMISSIONS, (shared.id,)))
+        submissions = tuple(Submission(*each) for each in connection.execute(SUBMISSIONS, {"id": shared.id}))
         if (
             row is not None
             and generation_of(row).status != "running"
