@@ -95,6 +95,7 @@ async def test_what_cannot_do_without_redis_waits_a_moment_and_no_longer(
             found: bytes = await redis.command("PING")
             return found
 
+        monkeypatch.setattr("gateway.services.redis.connection.PATIENCE_SECONDS", PATIENCE)
         own.freeze()
         held_back = asyncio.ensure_future(redis.patiently(ask))
         await until(lambda: not redis.available)
