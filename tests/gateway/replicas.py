@@ -86,7 +86,11 @@ class Replicas:
 
     async def started(self, sharing: RedisSharing) -> None:
         sharing.connection.hear(f"settled:{sharing.replica.base}", lambda event: self._settling.set())
-        await sharing.start()
+        try:
+            await sharing.start()
+        except BaseException:
+            await sharing.connection.close()
+            raise
         self.alive.append(sharing)
 
     async def dies(self, sharing: Sharing) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -139,8 +140,8 @@ def calls(server: RedisServer) -> int:
 
 
 async def test_a_user_who_may_use_only_our_keys_and_channels_is_enough(redis: RedisServer) -> None:
-    url = redis.url()
-    prefix = url.partition("prefix=")[2]
+    prefix = f"{secrets.token_hex(4)}:"
+    url = redis.url(prefix=prefix)
     rights = (f"~{prefix}*", "resetchannels", f"&{prefix}*", "+@all", "-@dangerous", "+info")
     assert redis.say("ACL", "SETUSER", "gate", "on", ">secret", *rights) == b"+OK\r\n"
     keys = (Key("k", requests_per_minute=9, max_concurrent=9),)
