@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -106,7 +107,7 @@ async def test_what_is_yet_to_be_written_is_written_whatever_will_not_close(
     await services.close()
     await closes()
     assert "a thread that is gone" in caplog.text
-    with sqlite3.connect(services.settings.server.data_dir / FILE) as connection:
+    with closing(sqlite3.connect(services.settings.server.data_dir / FILE)) as connection:
         assert connection.execute("SELECT state FROM attempts").fetchall() == [("done",)]
 
 
@@ -142,5 +143,5 @@ async def test_what_never_closes_keeps_the_process_for_a_while_and_not_for_ever(
     async with asyncio.timeout(PATIENCE):
         await services.close()
     await closes()
-    with sqlite3.connect(services.settings.server.data_dir / FILE) as connection:
+    with closing(sqlite3.connect(services.settings.server.data_dir / FILE)) as connection:
         assert connection.execute("SELECT state FROM attempts").fetchall() == [("done",)]

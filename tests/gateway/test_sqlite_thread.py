@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -43,14 +44,14 @@ async def test_what_was_asked_for_is_done_before_the_file_is_let_go_of_and_nothi
 
     asked = asyncio.create_task(file.run(slow))
     await asyncio.sleep(0)
-    closing = asyncio.create_task(file.close())
+    closes = asyncio.create_task(file.close())
     await asyncio.sleep(0)
     with pytest.raises(StateUnavailable):
         await file.run(lambda connection: None)
     go_on.set()
     assert await asked == "done"
-    await closing
-    with sqlite3.connect(tmp_path / "f.sqlite3") as connection:
+    await closes
+    with closing(sqlite3.connect(tmp_path / "f.sqlite3")) as connection:
         assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("t",)]
 
 
