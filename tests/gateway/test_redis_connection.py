@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import socket
 import time
@@ -16,7 +17,7 @@ from gateway.config.redis_url import RedisUrl, redis_url
 from gateway.services.redis.connection import RedisConnection
 from gateway.services.redis.health import fields_of, warnings_of
 from gateway.services.redis.sealing import MAC_BYTES, VALUE_MOST, Seal
-from gateway.services.redis.wire import Refused
+from gateway.services.redis.wire import Refused, _packed, unconnected
 from normalization.errors import ConfigurationError, StateUnavailable
 from tests.gateway.replicas import until
 from tests.redis_server import KEY, RedisServer, connection, parsed, redis_server
@@ -59,6 +60,11 @@ async def connected(server: RedisServer, url: str = "") -> AsyncIterator[RedisCo
 def test_an_address_is_read_from_its_url(url: str, meant: RedisUrl) -> None:
     assert redis_url(url) == meant
     assert "p@ss" not in repr(meant)
+
+
+def test_a_command_is_written_as_the_library_writes_it() -> None:
+    command = ("SET", b"\x00\xff\r\n", "größe", "\ud800", "", 7, -1, 0.25, 1e300)
+    assert _packed(command) == b"".join(unconnected(RedisUrl("h")).pack_command(*command))
 
 
 # ---- seals
@@ -131,7 +137,11 @@ def test_a_sound_value_is_believed_and_none_is_no_poison(caplog: pytest.LogCaptu
 
 
 def test_the_seal_is_not_made_with_the_key_of_pictures_itself() -> None:
-    assert Seal(KEY)._key != KEY
+    sealed = Seal(KEY).close("record:1", RECORD)
+    said = b"record:1\0" + sealed[MAC_BYTES:]
+    assert sealed[:MAC_BYTES] != hmac.digest(KEY, said, "sha256")
+    own = hmac.digest(KEY, b"imagegate: values in Redis, version 1", "sha256")
+    assert sealed[:MAC_BYTES] == hmac.digest(own, said, "sha256")
 
 
 # ---- health

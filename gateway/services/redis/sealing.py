@@ -32,7 +32,10 @@ class Seal:
     """`key`: the bytes that pictures' URLs are signed with."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = hmac.digest(key, b"imagegate: values in Redis, version 1", "sha256")
+        own = hmac.digest(key, b"imagegate: values in Redis, version 1", "sha256")
+        # A copy of what knows the key already, as `hmac.digest` gives up Python's lock for even the shortest text, and
+        # threads that wait for it have it then.
+        self._keyed = hmac.new(own, digestmod="sha256")
         self._reported: OrderedDict[str, None] = OrderedDict()
 
     def close(self, name: str, value: Any, *, most: int = VALUE_MOST) -> bytes:
@@ -64,7 +67,10 @@ class Seal:
             return None
 
     def _mac(self, name: str, text: bytes) -> bytes:
-        return hmac.digest(self._key, name.encode("utf-8", "replace") + b"\0" + text, "sha256")
+        mac = self._keyed.copy()
+        mac.update(name.encode("utf-8", "replace") + b"\0")
+        mac.update(text)
+        return mac.digest()
 
     def _report(self, name: str, why: str) -> None:
         if name not in self._reported:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import hiredis
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -98,7 +99,7 @@ class Wire:
             return answer
         wanted = 0
         for command in commands:
-            self._out.extend(self._connection.pack_command(*command))
+            self._out.append(_packed(command))
             wanted += 1
         if not wanted:
             answer.set_result([])
@@ -185,6 +186,13 @@ class Wire:
                 batch.answer.set_exception(away(why))
                 batch.answer.exception()  # whoever told without waiting does not look
         self._ended(why)
+
+
+def _packed(command: Command) -> bytes:
+    """A command as it is written; what the library itself does in Python takes three times as long."""
+    parts = tuple([each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each for each in command])
+    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub knows commands of one part alone
+    return packed
 
 
 def _kind(error: BaseException) -> str:
