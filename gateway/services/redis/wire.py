@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-import hiredis
 from redis.asyncio.connection import AbstractConnection, Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import RedisError, ResponseError
 
 from gateway.config.redis_url import RedisUrl
@@ -22,6 +22,8 @@ from normalization.errors import StateUnavailable
 
 Argument = str | bytes | int | float
 Command = Sequence[Argument]
+
+_IN_C = HiredisRespSerializer()
 
 CONNECT_SECONDS = 2.0
 """Nobody waits for it but the start and the one who reconnects."""
@@ -189,10 +191,9 @@ class Wire:
 
 
 def _packed(command: Command) -> bytes:
-    """A command as it is written; what the library itself does in Python takes three times as long."""
-    parts = tuple([each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each for each in command])
-    packed: bytes = hiredis.pack_command(parts)  # type: ignore[arg-type]  # its stub knows commands of one part alone
-    return packed
+    """A command as it is written; what the library does in Python for its asyncio half takes three times as long."""
+    parts: Any = [each.encode("utf-8", "surrogatepass") if isinstance(each, str) else each for each in command]
+    return b"".join(_IN_C.pack(*parts))
 
 
 def _kind(error: BaseException) -> str:
